@@ -1,0 +1,26 @@
+/* YAML files against a schema: configurations of the programs, card profiles.
+ *
+ * The schema is libcyaml's: a CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct, fields). Strings that may be
+ * absent are CYAML_FIELD_STRING_PTR with CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL. Aliases are refused.
+ */
+#ifndef KEYFILL_WIRE_CONFIG_H
+#define KEYFILL_WIRE_CONFIG_H
+
+#include <cyaml/cyaml.h>
+
+#include <keyfill/bytes.h>
+
+#define KF_CONFIG_SIZE_MAX ((size_t)256 * 1024) /* bytes of a file */
+
+/* `*ret_config` is the schema's struct, freed with kf_config_free under the same schema. KF_ERR_FILE,
+ * KF_ERR_TOO_LONG, KF_ERR_CONFIGURATION: the sentence names file and line, and for a key that is not known
+ * the nearest one that is. */
+kf_code kf_config_load(const char *path, const cyaml_schema_value_t *schema, void **ret_config,
+                       kf_error *error) KF_MUST_USE;
+/* The same of text; `name` stands for the path in messages. */
+kf_code kf_config_parse(const char *name, kf_view text, const cyaml_schema_value_t *schema, void **ret_config,
+                        kf_error *error) KF_MUST_USE;
+/* Frees, sets NULL; strings in it are wiped by nobody: no secrets in configuration files. */
+void kf_config_free(const cyaml_schema_value_t *schema, void **config);
+
+#endif

@@ -1,0 +1,81 @@
+/* Who is at the other end: the role and name in a certificate, and the certificates and keys of our own.
+ *
+ * A certificate's subject alternative name holds exactly one URI urn:keyfill:ROLE:NAME (docs/messages.md,
+ * Roles). The path is either root -> certificate, or root -> terminal authority -> terminal.
+ */
+#ifndef KEYFILL_WIRE_TLS_IDENTITY_H
+#define KEYFILL_WIRE_TLS_IDENTITY_H
+
+#include <time.h>
+
+#include <keyfill/bytes.h>
+
+typedef enum kf_peer_role {
+    KF_PEER_NONE = 0, /* no certificate, or none that counts */
+    KF_PEER_BKMU = 1,
+    KF_PEER_KMU = 2,
+    KF_PEER_HOST = 3,
+    KF_PEER_TERMINAL = 4,
+    KF_PEER_BANK = 5,
+    KF_PEER_OFFICER = 6,
+    KF_PEER_AUDITOR = 7,
+    KF_PEER_ADMINISTRATOR = 8,
+    KF_PEER_ISSUING_SERVER = 9,
+    KF_PEER_TERMINAL_AUTHORITY = 10, /* signs terminals; calls nobody */
+    KF_PEER_LOCAL = 11,              /* whoever may open a local socket; never in a certificate */
+} kf_peer_role;
+
+/* Sets of roles, for route tables: KF_PEER_BIT(KF_PEER_HOST) | KF_PEER_BIT(KF_PEER_AUDITOR). */
+#define KF_PEER_BIT(role) (1U << (unsigned)(role))
+/* Everyone, with or without a certificate; the caller's role is KF_PEER_NONE where it has none that counts.
+ */
+#define KF_PEER_ANYONE (1U << 31)
+
+#define KF_PEER_NAME_MAX 64  /* characters */
+#define KF_PEER_URI_SIZE 128 /* bytes with the zero */
+#define KF_FINGERPRINT_SIZE 32
+#define KF_TLS_FILE_MAX ((size_t)64 * 1024) /* bytes of a certificate, chain or key file */
+
+typedef struct kf_peer {
+    kf_peer_role role;
+    char name[KF_PEER_NAME_MAX + 1];
+    time_t not_before;
+    time_t not_after;                         /* the earliest of the path's */
+    uint8_t fingerprint[KF_FINGERPRINT_SIZE]; /* SHA-256 of the certificate (DER) */
+} kf_peer;
+
+/* "host", "terminal", "issuing-server", …; "none" for KF_PEER_NONE. Static strings. */
+const char *kf_peer_role_name(kf_peer_role role);
+/* KF_ERR_FIELD names the roles there are. `none` and `local` are not among them. */
+kf_code kf_peer_role_from_name(const char *name, kf_peer_role *ret_role, kf_error *error) KF_MUST_USE;
+/* 1 to KF_PEER_NAME_MAX of a-z A-Z 0-9 - _ . */
+bool kf_peer_name_is_valid(const char *name);
+/* urn:keyfill:ROLE:NAME. KF_ERR_FIELD for a name that is not valid. */
+kf_code kf_peer_uri_format(kf_peer_role role, const char *name, char ret_uri[KF_PEER_URI_SIZE],
+                           kf_error *error) KF_MUST_USE;
+kf_code kf_peer_uri_parse(const char *uri, kf_peer_role *ret_role, char ret_name[KF_PEER_NAME_MAX + 1],
+                          kf_error *error) KF_MUST_USE;
+
+/* What a certificate file (its first certificate, PEM) says, without any verification: for display and for
+ * finding out who we are. KF_ERR_CERTIFICATE. */
+kf_code kf_peer_of_file(const char *path, kf_peer *ret_peer, kf_error *error) KF_MUST_USE;
+/* Whole days until `not_after`, negative behind it. */
+long kf_peer_days_left(const kf_peer *peer, time_t now);
+
+/* The roots that are trusted. Shared between threads. */
+typedef struct kf_tls_trust kf_tls_trust;
+
+/* PEM, one root or more. KF_ERR_CERTIFICATE for a file without any; `origin` names the source in messages. */
+kf_code kf_tls_trust_new(kf_view pem, const char *origin, kf_tls_trust **ret_trust,
+                         kf_error *error) KF_MUST_USE;
+kf_code kf_tls_trust_of_file(const char *path, kf_tls_trust **ret_trust, kf_error *error) KF_MUST_USE;
+/* Frees, sets NULL. */
+void kf_tls_trust_free(kf_tls_trust **trust);
+
+/* Verifies the certificates that a peer sent (DER, its own first) at time `now`: signatures up to a root, the
+ * time of each, one URI, the terminal authority's rule. KF_ERR_CERTIFICATE with one sentence that says which
+ * of these failed, and for which certificate. */
+kf_code kf_tls_verify_peer(const kf_tls_trust *trust, const kf_view *certificates, size_t count, time_t now,
+                           kf_peer *ret_peer, kf_error *error) KF_MUST_USE;
+
+#endif
