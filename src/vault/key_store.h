@@ -1,0 +1,94 @@
+/* The base key store (21): entries with their policies, and the keys behind them, which nobody outside gets
+ * to see: users ask for derivations. Where the key bytes are is the custody's affair (key_custody.h: this
+ * process's memory; a token). Every change is durable before the function that makes it returns; a change
+ * that cannot be made durable is undone. */
+#ifndef KEYFILL_VAULT_KEY_STORE_H
+#define KEYFILL_VAULT_KEY_STORE_H
+
+#include "crypto/seal.h"
+#include "vault/key_entry.h"
+
+typedef struct kf_key_store kf_key_store;
+
+#define KF_KEY_STORE_ENTRIES_MAX 4096
+#define KF_KEY_STORE_PEERS_MAX 64 /* pairs of units whose revisions are remembered */
+
+/* Where the sealed state is kept: two files, opened before the sandbox closes and held. */
+typedef struct kf_key_slots {
+    int descriptors[2];
+} kf_key_slots;
+
+/* Opens, or makes (mode 0600), DIRECTORY/keys.a and keys.b and locks them against a second vault.
+ * KF_ERR_KEY_STORE with the reason where the folder or a file may be read or written by anyone but this
+ * process's user. */
+kf_code kf_key_slots_open(const char *directory, kf_key_slots *ret_slots, kf_error *error) KF_MUST_USE;
+void kf_key_slots_close(kf_key_slots *slots);
+
+/* Reads the newest whole state under the passphrase, or, where both slots are empty, makes a new one with
+ * box, record, receipt and group key and writes it. Takes ownership of the slots' descriptors in success.
+ * KF_ERR_KEY_STORE: wrong passphrase or damaged beyond the second copy. */
+kf_code kf_key_store_open(kf_key_slots *slots, const kf_secret *passphrase, kf_passphrase_cost cost_of_new,
+                          kf_key_store **ret_store, kf_error *error) KF_MUST_USE;
+void kf_key_store_free(kf_key_store **store);
+
+/* The store's revision: rises by one with every change. */
+uint64_t kf_key_store_revision(const kf_key_store *store);
+size_t kf_key_store_count(const kf_key_store *store);
+/* In the order of purpose, category, version. Valid until the next change. */
+const kf_key_entry *kf_key_store_at(const kf_key_store *store, size_t index);
+/* Version `version`, in whatever state; with version 0 the one in force at `now_seconds`: the highest that is
+ * active and within its validity. NULL if there is none. Valid until the next change. */
+const kf_key_entry *kf_key_store_find(const kf_key_store *store, kf_key_purpose purpose, const char *category,
+                                      uint32_t version, uint64_t now_seconds);
+/* The highest version there is, 0 if none. */
+uint32_t kf_key_store_latest(const kf_key_store *store, kf_key_purpose purpose, const char *category);
+
+/* A card's key from the base key of `entry` (one that find or at gave). KF_ERR_KEY_POLICY where the entry is
+ * pre-active, suspended or destroyed, or its purpose makes no card keys; KF_ERR_DIVERSIFICATION as in
+ * diversify.h. */
+kf_code kf_key_store_derive(kf_key_store *store, const kf_key_entry *entry, kf_fields fields,
+                            kf_key_role role, kf_secret **ret_key, kf_error *error) KF_MUST_USE;
+/* The parsed template of `entry`, owned by the store; NULL for transport and group keys. */
+const kf_diversification *kf_key_store_diversification(const kf_key_store *store, const kf_key_entry *entry);
+
+/* The vault's own keys; all owned by the store. Group keys seal the tokens: version 0 is the newest; NULL if
+ * there is no such version. */
+const kf_secret *kf_key_store_group_key(const kf_key_store *store, uint32_t version, uint32_t *ret_version);
+const kf_secret *kf_key_store_record_key(const kf_key_store *store);  /* AES, 32 bytes */
+const kf_secret *kf_key_store_receipt_key(const kf_key_store *store); /* AES, 32 bytes */
+const kf_secret *kf_key_store_box_private(const kf_key_store *store);
+const uint8_t *kf_key_store_box_public(const kf_key_store *store); /* KF_BOX_PUBLIC_SIZE bytes */
+
+/* Adds a key. `entry` gives category, purpose, algorithm, size, state, validity, policy, and version (0: the
+ * next); created, KCV and revision are filled in. `key` NULL: it is generated where it is kept. Refused:
+ * KF_ERR_FIELD for a wrong name, KF_ERR_KEY_SIZE, KF_ERR_DIVERSIFICATION for a template that does not parse,
+ * KF_ERR_KEY_POLICY for a payment template without generation, KF_ERR_CONFLICT where the version exists,
+ * KF_ERR_KEY_STORE when full. */
+kf_code kf_key_store_add(kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,
+                         uint64_t now_seconds, const kf_key_entry **ret_entry, kf_error *error) KF_MUST_USE;
+/* Moves a key to another state. KF_ERR_STATE where SP 800-57 has no such transition; destroying wipes the
+ * key. */
+kf_code kf_key_store_set_state(kf_key_store *store, const kf_key_entry *entry, kf_key_state state,
+                               const kf_key_entry **ret_entry, kf_error *error) KF_MUST_USE;
+/* The checks of kf_key_store_add on the template and sizes alone. */
+kf_code kf_key_policy_check(const kf_key_entry *entry, kf_error *error) KF_MUST_USE;
+
+/* Key blocks (key_transfer.c): the last revision accepted from, and the wrapping for, the other unit. */
+uint64_t kf_key_store_peer_revision(const kf_key_store *store, const char *peer);
+/* What arrived over a pair of units: entry as stated and authenticated there (its revision is the peer's),
+ * `key` NULL for a destroyed one. Adds or replaces, and remembers the revision. */
+kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,
+                            const kf_key_entry **ret_entry, kf_error *error) KF_MUST_USE;
+/* The bytes of a key, only for a key block or a backup inside this process. KF_ERR_KEY_POLICY where it is
+ * destroyed; KF_ERR_UNSUPPORTED where the custody does not give keys out. */
+kf_code kf_key_store_expose_key(const kf_key_store *store, const kf_key_entry *entry, kf_secret **ret_key,
+                                kf_error *error) KF_MUST_USE;
+
+/* Everything, for a backup under another passphrase; and the reverse, onto a store that has no base keys
+ * (else KF_ERR_CONFLICT). */
+kf_code kf_key_store_backup(const kf_key_store *store, const kf_secret *passphrase, kf_passphrase_cost cost,
+                            kf_buffer *sealed, kf_error *error) KF_MUST_USE;
+kf_code kf_key_store_restore(kf_key_store *store, const kf_secret *passphrase, kf_view sealed,
+                             kf_error *error) KF_MUST_USE;
+
+#endif

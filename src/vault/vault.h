@@ -1,0 +1,58 @@
+/* The vault's state, as the handlers of its requests see it. One thread; nothing here is locked. */
+#ifndef KEYFILL_VAULT_VAULT_H
+#define KEYFILL_VAULT_VAULT_H
+
+#include "vault/key_store.h"
+#include "vault/receipt.h"
+
+struct kf_key_ceremony;     /* components that have arrived so far (key_ceremony.h) */
+struct kf_vault_procedures; /* profiles, modules, sessions at hand (procedure_*.h) */
+
+typedef struct kf_vault {
+    kf_vault_unit unit;
+    bool development;
+    kf_key_store *keys;
+    uint64_t (*clock)(void); /* milliseconds since 1970; tests give their own */
+    struct kf_key_ceremony *ceremony;
+    struct kf_vault_procedures *procedures; /* NULL at a base key management unit */
+
+    kf_cipher *receipt_key;
+    bool resumed;           /* the front has handed over its last receipt */
+    uint64_t last_receipt;  /* number */
+    kf_buffer receipts;     /* of the request in hand: u16 length and bytes each */
+    uint16_t receipt_count; /* in `receipts` */
+} kf_vault;
+
+/* Handles one request: reads its payload, appends the answer's. On failure what was appended is dropped;
+ * receipts made by then still go out. */
+typedef kf_code (*kf_vault_handler)(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error);
+
+/* Takes ownership of `keys` in success. `clock` NULL: the machine's. */
+kf_code kf_vault_new(kf_vault_unit unit, kf_key_store *keys, bool development, uint64_t (*clock)(void),
+                     kf_vault **ret_vault, kf_error *error) KF_MUST_USE;
+/* Wipes, frees, sets NULL. */
+void kf_vault_free(kf_vault **vault);
+
+/* What an act was, for its receipt. `kcv` may be NULL. */
+typedef struct kf_vault_act {
+    const kf_vault_actor *actor;
+    const char *act;
+    const char *subject;
+    const char *kcv;
+    kf_code outcome;
+} kf_vault_act;
+
+/* Numbers, MACs and queues a receipt for the answer in hand. KF_ERR_STATE before KF_VAULT_RESUME; then the
+ * act must not be done: ask kf_vault_ready first. */
+kf_code kf_vault_receipt(kf_vault *vault, const kf_vault_act *act, kf_error *error) KF_MUST_USE;
+kf_code kf_vault_ready(const kf_vault *vault, kf_error *error) KF_MUST_USE;
+
+/* Answers one request frame, as serving does, into `answers`. A code other than KF_OK means that the sender
+ * broke the protocol and the vault must end (the message says how); a refused request is KF_OK here. */
+kf_code kf_vault_answer_frame(kf_vault *vault, const kf_vault_frame *frame, kf_buffer *answers,
+                              kf_error *error) KF_MUST_USE;
+/* Serves until the other side closes (KF_OK) or breaks the protocol (KF_ERR_MALFORMED, KF_ERR_TOO_LONG: the
+ * caller logs and ends). */
+kf_code kf_vault_serve(kf_vault *vault, int descriptor, kf_error *error) KF_MUST_USE;
+
+#endif
