@@ -1,0 +1,121 @@
+/* SIM and USIM cards as files: commands of ETSI TS 102 221 §11, and the elementary files that name a card and
+ * its number (3GPP TS 31.102 §4). Builders append plain APDUs with class 00. */
+#ifndef KEYFILL_SIM_H
+#define KEYFILL_SIM_H
+
+#include <keyfill/apdu.h>
+
+/* File identifiers. */
+#define KF_FILE_MF 0x3F00
+#define KF_FILE_ICCID 0x2FE2      /* MF */
+#define KF_FILE_DIR 0x2F00        /* MF */
+#define KF_FILE_DF_TELECOM 0x7F10 /* MF */
+#define KF_FILE_DF_GSM 0x7F20     /* MF */
+#define KF_FILE_ADF 0x7FFF        /* the selected application's directory */
+#define KF_FILE_IMSI 0x6F07       /* DF GSM, ADF USIM */
+#define KF_FILE_MSISDN 0x6F40     /* DF TELECOM, ADF USIM */
+#define KF_FILE_SPN 0x6F46
+#define KF_FILE_ACC 0x6F78
+
+#define KF_SIM_PATH_MAX 8 /* file identifiers */
+
+/* SELECT by path from the MF (P1 = 08; TS 102 221 §11.1.1), FCP asked for. `path`: identifiers without the
+ * MF; empty: the MF itself. */
+kf_code kf_sim_select_path(const uint16_t *path, size_t path_size, kf_buffer *apdu) KF_MUST_USE;
+/* SELECT one file by identifier (P1 = 00). */
+kf_code kf_sim_select_file(uint16_t identifier, kf_buffer *apdu) KF_MUST_USE;
+/* SELECT an application, its FCP asked for (P1 = 04, P2 = 04). */
+kf_code kf_sim_select_application(kf_view aid, kf_buffer *apdu) KF_MUST_USE;
+/* `size` 1 to 256, `offset` up to 32767. */
+kf_code kf_sim_read_binary(uint16_t offset, size_t size, kf_buffer *apdu) KF_MUST_USE;
+kf_code kf_sim_update_binary(uint16_t offset, kf_view data, kf_buffer *apdu) KF_MUST_USE;
+/* Records count from 1. */
+kf_code kf_sim_read_record(uint8_t record, size_t size, kf_buffer *apdu) KF_MUST_USE;
+kf_code kf_sim_update_record(uint8_t record, kf_view data, kf_buffer *apdu) KF_MUST_USE;
+
+/* Key references (TS 102 221 table 9.3). */
+#define KF_SIM_PIN1 0x01
+#define KF_SIM_ADM1 0x0A
+#define KF_SIM_SECRET_SIZE 8
+/* VERIFY (§11.1.9): `secret` of 1 to 8 bytes is padded with FF. The command holds the secret in clear. */
+kf_code kf_sim_verify(uint8_t reference, kf_view secret, kf_buffer *apdu) KF_MUST_USE;
+/* VERIFY without data: the answer 63Cx tells the tries left, 9000 that none is needed. */
+kf_code kf_sim_verify_tries(uint8_t reference, kf_buffer *apdu) KF_MUST_USE;
+/* MANAGE CHANNEL (§11.1.17): the answer's one byte is the channel's number. */
+kf_code kf_sim_open_channel(kf_buffer *apdu) KF_MUST_USE;
+kf_code kf_sim_close_channel(unsigned channel, kf_buffer *apdu) KF_MUST_USE;
+
+/* File control parameters (§11.1.1.3), answered to SELECT. */
+typedef enum kf_sim_structure {
+    KF_SIM_DIRECTORY, /* MF, DF, ADF */
+    KF_SIM_TRANSPARENT,
+    KF_SIM_LINEAR_FIXED,
+    KF_SIM_CYCLIC,
+    KF_SIM_OTHER,
+} kf_sim_structure;
+typedef struct kf_sim_file {
+    kf_sim_structure structure;
+    bool has_identifier;
+    uint16_t identifier;
+    size_t size;         /* bytes; 0 where not told */
+    size_t record_size;  /* linear fixed and cyclic */
+    size_t record_count; /* linear fixed and cyclic */
+    kf_view aid;         /* tag 84: an ADF's name */
+    uint8_t life_cycle;  /* tag 8A; 05: operational, activated; 0 where not told */
+} kf_sim_file;
+/* KF_ERR_CARD_DATA where it is no FCP or makes no sense. */
+kf_code kf_sim_file_parse(kf_view fcp, kf_sim_file *ret_file) KF_MUST_USE;
+
+/* -- EF.ICCID (TS 102 221 §13.2): 10 bytes, digits swapped, F behind an odd count -- */
+#define KF_ICCID_SIZE 10
+#define KF_ICCID_TEXT_SIZE 21
+/* Up to 20 digits 0-9 A-F. KF_ERR_ARGUMENT otherwise. */
+kf_code kf_iccid_encode(const char *iccid, uint8_t ret_content[KF_ICCID_SIZE]) KF_MUST_USE;
+/* F at the end is padding. KF_ERR_CARD_DATA for another size or nothing but padding. */
+kf_code kf_iccid_decode(kf_view content, char ret_iccid[KF_ICCID_TEXT_SIZE]) KF_MUST_USE;
+
+/* -- EF.IMSI (TS 31.102 §4.2.2): 9 bytes, 6 to 15 digits -- */
+#define KF_IMSI_SIZE 9
+#define KF_IMSI_TEXT_SIZE 16
+kf_code kf_imsi_encode(const char *imsi, uint8_t ret_content[KF_IMSI_SIZE]) KF_MUST_USE;
+kf_code kf_imsi_decode(kf_view content, char ret_imsi[KF_IMSI_TEXT_SIZE]) KF_MUST_USE;
+
+/* -- EF.MSISDN and EF.ADN records (TS 31.102 §4.2.26, TS 51.011 §10.5.1): alpha identifier, then 14 bytes --
+ */
+#define KF_MSISDN_TRAILER_SIZE 14
+#define KF_MSISDN_DIGITS_MAX 20
+#define KF_MSISDN_TEXT_SIZE 22 /* with the + and the zero */
+#define KF_MSISDN_ALPHA_MAX 241
+typedef struct kf_msisdn {
+    char number[KF_MSISDN_TEXT_SIZE]; /* digits, * # allowed; a leading + means international; may be empty */
+    uint8_t type_of_number; /* 0 unknown, 1 international, 2 national, 3 network specific; + sets 1 */
+    uint8_t numbering_plan; /* 1: ISDN (E.164) */
+    char alpha[KF_MSISDN_ALPHA_MAX + 1]; /* alpha identifier; printable ASCII of the GSM alphabet */
+} kf_msisdn;
+/* The last 14 bytes of the record. An empty number: all FF. KF_ERR_ARGUMENT for characters that cannot be
+ * dialled or too many. */
+kf_code kf_msisdn_encode_trailer(const kf_msisdn *msisdn,
+                                 uint8_t ret_trailer[KF_MSISDN_TRAILER_SIZE]) KF_MUST_USE;
+/* Appends a whole record of `record_size` bytes (14 to 255), the alpha identifier padded with FF. */
+kf_code kf_msisdn_encode(const kf_msisdn *msisdn, size_t record_size, kf_buffer *record) KF_MUST_USE;
+/* KF_ERR_CARD_DATA for a record too short or with an impossible length. An empty record gives an empty
+ * number; the number of type 1 gets a +. */
+kf_code kf_msisdn_decode(kf_view record, kf_msisdn *ret_msisdn) KF_MUST_USE;
+
+/* -- EF.SPN (TS 31.102 §4.2.12): display condition and name in 17 bytes -- */
+#define KF_SPN_SIZE 17
+kf_code kf_spn_encode(uint8_t display, const char *name, uint8_t ret_content[KF_SPN_SIZE]) KF_MUST_USE;
+kf_code kf_spn_decode(kf_view content, uint8_t *ret_display, char ret_name[KF_SPN_SIZE]) KF_MUST_USE;
+
+/* -- EF.ACC (TS 31.102 §4.2.15): bit n is access class n -- */
+#define KF_ACC_SIZE 2
+void kf_acc_encode(uint16_t classes, uint8_t ret_content[KF_ACC_SIZE]);
+kf_code kf_acc_decode(kf_view content, uint16_t *ret_classes) KF_MUST_USE;
+
+/* -- PLMN codes (TS 24.008 §10.5.1.3): mobile country code, 2 or 3 digits of network code -- */
+#define KF_PLMN_SIZE 3
+/* `mnc` of 2 digits, or 3 where the last may be F (none). */
+kf_code kf_plmn_encode(const char *mcc, const char *mnc, uint8_t ret_plmn[KF_PLMN_SIZE]) KF_MUST_USE;
+kf_code kf_plmn_decode(kf_view plmn, char ret_mcc[4], char ret_mnc[4]) KF_MUST_USE;
+
+#endif
