@@ -54,6 +54,10 @@ kf_code kf_cmac_parts(kf_cipher *cipher, const kf_view *parts, size_t part_count
 kf_code kf_cmac_many(kf_cipher *cipher, const uint8_t *messages, size_t message_size, size_t count,
                      uint8_t *ret_macs) KF_MUST_USE;
 
+/* The subkeys K1 and K2 of SP 800-38B 6.1, a block each; for constructions that pad in their own way
+ * (AN10922). Secret: the caller wipes them. */
+kf_code kf_cmac_subkeys(kf_cipher *cipher, uint8_t *ret_k1, uint8_t *ret_k2) KF_MUST_USE;
+
 /* Compares `given` (4 to a block of bytes: the leftmost of the MAC) in constant time. KF_ERR_AUTHENTICATION
  * if it differs. */
 kf_code kf_cmac_verify(kf_cipher *cipher, kf_view message, kf_view given) KF_MUST_USE;

@@ -24,9 +24,11 @@ typedef struct kf_passphrase_cost {
 
 #define KF_PASSPHRASE_COST_DEFAULT                                                                           \
     ((kf_passphrase_cost){3, 64U * 1024 * 1024}) /* RFC 9106 §4, second choice */
+#define KF_PASSPHRASE_COST_MAX_OPERATIONS ((uint64_t)64)
 #define KF_PASSPHRASE_COST_MAX_MEMORY ((uint64_t)1024 * 1024 * 1024)
 
-/* A key of KF_SEAL_KEY_SIZE bytes by Argon2id. */
+/* A key of KF_SEAL_KEY_SIZE bytes by Argon2id (RFC 9106, one lane). KF_ERR_ARGUMENT for a cost out of range,
+ * KF_ERR_MEMORY where the memory is not there. */
 kf_code kf_passphrase_key(const kf_secret *passphrase, const uint8_t salt[KF_PASSPHRASE_SALT_SIZE],
                           kf_passphrase_cost cost, kf_secret **ret_key) KF_MUST_USE;
 
