@@ -24,8 +24,7 @@ typedef struct kf_rows kf_rows;
 
 typedef enum kf_value_type { KF_VALUE_NULL, KF_VALUE_INTEGER, KF_VALUE_TEXT, KF_VALUE_BLOB } kf_value_type;
 
-/* A parameter. Points to the caller's bytes, which need to live until the call returns (queries: until the
- * rows are freed is not needed, they are copied). */
+/* A parameter. Points to the caller's bytes, which need to live until the call returns. */
 typedef struct kf_value {
     kf_value_type type;
     int64_t integer;
