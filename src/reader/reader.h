@@ -31,10 +31,10 @@ typedef struct kf_atr {
     size_t size;
 } kf_atr;
 
-typedef struct kf_response {
+typedef struct kf_card_response {
     uint8_t bytes[KF_READER_RESPONSE_MAX]; /* data, then the status word */
     size_t size;                           /* 2 to KF_READER_RESPONSE_MAX */
-} kf_response;
+} kf_card_response;
 
 typedef enum kf_disconnection { KF_CARD_LEAVE, KF_CARD_RESET, KF_CARD_UNPOWER } kf_disconnection;
 
@@ -71,12 +71,12 @@ bool kf_reader_is_connected(const kf_reader *reader);
  * all data is there, 6Cxx on a command without data by the same command with that Le (ISO/IEC 7816-4 §5.3.4).
  * The deadline is for all of it. KF_ERR_CARD_REMOVED once the card was pulled out or reset by others,
  * KF_ERR_NO_CARD where it was never connected, KF_ERR_APDU for a response that is too short or too long. */
-kf_code kf_reader_transmit(kf_reader *reader, kf_view command, unsigned timeout, kf_response *ret_response,
-                           kf_error *error) KF_MUST_USE;
+kf_code kf_reader_transmit(kf_reader *reader, kf_view command, unsigned timeout,
+                           kf_card_response *ret_response, kf_error *error) KF_MUST_USE;
 /* The last two bytes. */
-uint16_t kf_response_status_word(const kf_response *response);
+uint16_t kf_card_response_status_word(const kf_card_response *response);
 /* What stands before them. */
-kf_view kf_response_data(const kf_response *response);
+kf_view kf_card_response_data(const kf_card_response *response);
 
 /* Gives the card back. No effect where none is connected. */
 void kf_reader_disconnect(kf_reader *reader, kf_disconnection ending);
@@ -88,7 +88,7 @@ typedef struct kf_reader_driver {
     const char *(*name)(const void *state);
     kf_code (*wait)(void *state, bool present, unsigned timeout, kf_error *error);
     kf_code (*connect)(void *state, unsigned timeout, kf_atr *ret_atr, kf_error *error);
-    kf_code (*transmit)(void *state, kf_view command, unsigned timeout, kf_response *ret_response,
+    kf_code (*transmit)(void *state, kf_view command, unsigned timeout, kf_card_response *ret_response,
                         kf_error *error);
     /* Whether commands are to be mapped for T=0; asked after connect. */
     bool (*is_t0)(const void *state);
