@@ -13,17 +13,17 @@
 
 #include "store/migrations.h"
 
-typedef struct fixture {
+typedef struct store_fixture {
     char folder[64];
     char path[96];
     char url[128];
     kf_database *database;
     kf_error error;
-} fixture;
+} store_fixture;
 
 static int set_up(void **state)
 {
-    fixture *made = calloc(1, sizeof *made);
+    store_fixture *made = calloc(1, sizeof *made);
     assert_non_null(made);
     strcpy(made->folder, "/tmp/keyfill-store-XXXXXX");
     assert_non_null(mkdtemp(made->folder));
@@ -41,7 +41,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    fixture *made = *state;
+    store_fixture *made = *state;
     kf_database_free(&made->database);
     char path[128];
     static const char *const endings[] = {"", "-wal", "-shm"};
@@ -60,7 +60,7 @@ static kf_code insert(kf_database *database, const char *name, int64_t number, k
                                KF_VALUES(kf_value_text(name), kf_value_integer(number)), NULL, error);
 }
 
-static int64_t count_cards(fixture *fixture)
+static int64_t count_cards(store_fixture *fixture)
 {
     KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
     assert_int_equal(kf_database_query(fixture->database, "SELECT count(*) FROM card", KF_NO_VALUES, &rows,
@@ -72,7 +72,7 @@ static int64_t count_cards(fixture *fixture)
 
 static void values_of_every_type_come_back_as_they_went(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     const uint8_t key[] = {0, 1, 2, 0, 255};
     uint64_t changed = 0;
     /* $4 stands before $1 in the text: the number counts, not the place. */
@@ -106,7 +106,7 @@ static void values_of_every_type_come_back_as_they_went(void **state)
 
 static void an_empty_blob_is_not_null(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     assert_int_equal(kf_database_execute(fixture->database,
                                          "INSERT INTO card (name, key, note) VALUES ($1, $2, $3)",
                                          KF_VALUES(kf_value_text("a"), kf_value_blob((kf_view){NULL, 0}),
@@ -125,7 +125,7 @@ static void an_empty_blob_is_not_null(void **state)
 
 static void a_column_of_another_type_is_remembered(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     assert_int_equal(insert(fixture->database, "a", 1, &fixture->error), KF_OK);
     KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
     assert_int_equal(kf_database_query(fixture->database, "SELECT name, 1.5 FROM card", KF_NO_VALUES, &rows,
@@ -142,7 +142,7 @@ static void a_column_of_another_type_is_remembered(void **state)
 
 static void a_second_row_of_the_same_name_conflicts(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     assert_int_equal(insert(fixture->database, "a", 1, &fixture->error), KF_OK);
     assert_int_equal(insert(fixture->database, "a", 2, &fixture->error), KF_ERR_CONFLICT);
     assert_non_null(strstr(fixture->error.message, "UNIQUE constraint failed: card.name"));
@@ -151,7 +151,7 @@ static void a_second_row_of_the_same_name_conflicts(void **state)
 
 static void wrong_sql_is_a_store_error_that_shows_it(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     assert_int_equal(kf_database_execute(fixture->database, "SELEC 1", KF_NO_VALUES, NULL, &fixture->error),
                      KF_ERR_STORE);
     assert_non_null(strstr(fixture->error.message, "SELEC 1"));
@@ -159,7 +159,7 @@ static void wrong_sql_is_a_store_error_that_shows_it(void **state)
 
 static void parameters_without_a_value_and_second_statements_are_refused(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     static const char *const wrong[] = {
         "DELETE FROM card WHERE name = $2",   "DELETE FROM card WHERE name = $0",
         "DELETE FROM card WHERE name = $1x",  "DELETE FROM card WHERE name = ?",
@@ -178,7 +178,7 @@ static void parameters_without_a_value_and_second_statements_are_refused(void **
 
 static void changed_rows_are_counted_and_only_those(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     uint64_t changed = 77;
     assert_int_equal(insert(fixture->database, "a", 1, &fixture->error), KF_OK);
     assert_int_equal(insert(fixture->database, "b", 1, &fixture->error), KF_OK);
@@ -194,7 +194,7 @@ static void changed_rows_are_counted_and_only_those(void **state)
 
 static void a_transaction_left_without_commit_is_rolled_back(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     {
         KF_CLEANUP(kf_transaction_end) kf_transaction transaction = KF_NO_TRANSACTION;
         assert_false(kf_database_in_transaction(fixture->database));
@@ -209,7 +209,7 @@ static void a_transaction_left_without_commit_is_rolled_back(void **state)
 
 static void a_transaction_in_a_transaction_is_refused(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     KF_CLEANUP(kf_transaction_end) kf_transaction outer = KF_NO_TRANSACTION;
     kf_transaction inner = KF_NO_TRANSACTION;
     assert_int_equal(kf_transaction_begin(fixture->database, &outer, &fixture->error), KF_OK);
@@ -228,7 +228,7 @@ static kf_code insert_twice(kf_database *database, void *context, kf_error *erro
 
 static void write_commits_all_or_nothing(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     char same[] = "a";
     char other[] = "b";
     assert_int_equal(kf_database_write(fixture->database, insert_twice, same, &fixture->error),
@@ -240,7 +240,7 @@ static void write_commits_all_or_nothing(void **state)
 
 static void what_was_committed_is_there_for_the_next_to_open(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     assert_int_equal(insert(fixture->database, "a", 1, &fixture->error), KF_OK);
     kf_database_free(&fixture->database);
     assert_int_equal(kf_database_open(fixture->url, &fixture->database, &fixture->error), KF_OK);
@@ -249,7 +249,7 @@ static void what_was_committed_is_there_for_the_next_to_open(void **state)
 
 static void settings_make_commits_durable(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     static const struct {
         const char *sql;
         int64_t value;
@@ -272,7 +272,7 @@ static void settings_make_commits_durable(void **state)
 
 static void the_file_is_its_owners_alone(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     struct stat status;
     assert_int_equal(stat(fixture->path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
@@ -280,7 +280,7 @@ static void the_file_is_its_owners_alone(void **state)
 
 static void urls_of_other_kinds_and_files_that_are_none_are_refused(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     kf_database *none = NULL;
     assert_int_equal(kf_database_open("oracle:x", &none, &fixture->error), KF_ERR_CONFIGURATION);
     assert_non_null(strstr(fixture->error.message, "oracle:x"));
@@ -300,7 +300,7 @@ static void urls_of_other_kinds_and_files_that_are_none_are_refused(void **state
 
 static void the_same_query_may_be_read_twice_at_once(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     assert_int_equal(insert(fixture->database, "a", 1, &fixture->error), KF_OK);
     assert_int_equal(insert(fixture->database, "b", 2, &fixture->error), KF_OK);
     KF_CLEANUP(kf_rows_free) kf_rows *outer = NULL;
@@ -317,7 +317,7 @@ static void the_same_query_may_be_read_twice_at_once(void **state)
 
 static void more_statements_than_the_cache_holds_work(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     for (int round = 0; round < 2; round++)
         for (int64_t i = 0; i < KF_DATABASE_STATEMENTS_CACHED + 20; i++) {
             char sql[64];
@@ -356,7 +356,7 @@ static void *count_up(void *context)
 
 static void writers_of_many_threads_do_not_mix(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     assert_int_equal(insert(fixture->database, "counter", 0, &fixture->error), KF_OK);
     pthread_t threads[THREADS];
     for (size_t i = 0; i < THREADS; i++)
@@ -376,7 +376,7 @@ static void writers_of_many_threads_do_not_mix(void **state)
 
 static void a_database_held_by_another_connection_is_busy(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     kf_database *other = NULL;
     assert_int_equal(kf_database_open(fixture->url, &other, &fixture->error), KF_OK);
     assert_int_equal(kf_database_execute_script(other, "PRAGMA busy_timeout = 1", &fixture->error), KF_OK);
@@ -392,7 +392,7 @@ static void a_database_held_by_another_connection_is_busy(void **state)
 
 static void rows_that_are_needed_and_missing_are_not_found(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
     assert_int_equal(
         kf_database_query(fixture->database, "SELECT name FROM card", KF_NO_VALUES, &rows, &fixture->error),
@@ -408,7 +408,7 @@ static const kf_migration two_steps[] = {
 
 static void migrations_are_applied_once_and_in_order(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     const kf_migrations first = {"plans", two_steps, 1};
     const kf_migrations both = {"plans", two_steps, 2};
     assert_int_equal(kf_database_migrate(fixture->database, &first, &fixture->error), KF_OK);
@@ -423,7 +423,7 @@ static void migrations_are_applied_once_and_in_order(void **state)
 
 static void a_failed_migration_leaves_nothing(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     static const kf_migration broken[] = {
         {1, "CREATE TABLE half (name TEXT); CREATE TABLE card (name TEXT)"}};
     const kf_migrations migrations = {"broken", broken, 1};
@@ -435,7 +435,7 @@ static void a_failed_migration_leaves_nothing(void **state)
 
 static void migrations_out_of_order_are_refused(void **state)
 {
-    fixture *fixture = *state;
+    store_fixture *fixture = *state;
     static const kf_migration gap[] = {{1, "SELECT 1"}, {3, "SELECT 1"}};
     const kf_migrations migrations = {"gap", gap, 2};
     assert_int_equal(kf_database_migrate(fixture->database, &migrations, &fixture->error), KF_ERR_ARGUMENT);
