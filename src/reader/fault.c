@@ -23,7 +23,7 @@ static kf_code fault_wait(void *opaque, bool present, unsigned timeout, kf_error
                    : kf_reader_wait_absent(state->inner, timeout, error);
 }
 
-static kf_code fault_connect(void *opaque, unsigned timeout, kf_atr *ret_atr, kf_error *error)
+static kf_code fault_connect(void *opaque, unsigned timeout, kf_answer_to_reset *ret_atr, kf_error *error)
 {
     fault_state *state = opaque;
     return kf_reader_connect(state->inner, timeout, ret_atr, error);

@@ -36,7 +36,7 @@ typedef struct job_output {
     kf_code code;
     kf_error error;
     char name[KF_READER_NAME_SIZE];
-    kf_atr atr;
+    kf_answer_to_reset atr;
     bool is_t0;
     kf_card_response response;
     kf_reader_names names;
@@ -305,7 +305,7 @@ static kf_code run_connect(pcsc_state *state, job_output *output)
         drop_card(state, KF_CARD_UNPOWER);
         return connect_failed(state, result, &output->error);
     }
-    if (atr_size > KF_ATR_MAX) {
+    if (atr_size > KF_READER_ATR_MAX) {
         drop_card(state, KF_CARD_UNPOWER);
         return kf_fail(&output->error, KF_ERR_READER, "reader %.200s: an ATR of %lu bytes", state->name,
                        atr_size);
@@ -451,7 +451,7 @@ static kf_code pcsc_wait(void *opaque, bool present, unsigned timeout, kf_error 
                        timeout + WAIT_SLICE + GRACE, &output, error);
 }
 
-static kf_code pcsc_connect(void *opaque, unsigned timeout, kf_atr *ret_atr, kf_error *error)
+static kf_code pcsc_connect(void *opaque, unsigned timeout, kf_answer_to_reset *ret_atr, kf_error *error)
 {
     pcsc_state *state = opaque;
     job_output output;

@@ -98,11 +98,11 @@ kf_code kf_reader_wait_absent(kf_reader *reader, unsigned timeout, kf_error *err
     return KF_OK;
 }
 
-kf_code kf_reader_connect(kf_reader *reader, unsigned timeout, kf_atr *ret_atr, kf_error *error)
+kf_code kf_reader_connect(kf_reader *reader, unsigned timeout, kf_answer_to_reset *ret_atr, kf_error *error)
 {
     KF_TRY(check_usable(reader, error));
     kf_reader_disconnect(reader, KF_CARD_RESET);
-    kf_atr atr = {.size = 0};
+    kf_answer_to_reset atr = {.size = 0};
     kf_code code = reader->driver->connect(reader->state, timeout, &atr, error);
     if (code != KF_OK) return note_failure(reader, code);
     reader->connected = true;

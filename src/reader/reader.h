@@ -18,7 +18,7 @@
 
 #include <keyfill/bytes.h>
 
-#define KF_ATR_MAX 33              /* bytes: ISO/IEC 7816-3 §8.2.1 */
+#define KF_READER_ATR_MAX 33       /* bytes: ISO/IEC 7816-3 §8.2.1 */
 #define KF_READER_RESPONSE_MAX 258 /* bytes: 256 of data and the status word */
 #define KF_READER_COMMAND_MAX 262  /* bytes: a short APDU with 255 bytes of data and Le */
 #define KF_READER_NAME_SIZE 256    /* with its zero */
@@ -26,10 +26,10 @@
 
 typedef struct kf_reader kf_reader;
 
-typedef struct kf_atr {
-    uint8_t bytes[KF_ATR_MAX];
+typedef struct kf_answer_to_reset {
+    uint8_t bytes[KF_READER_ATR_MAX];
     size_t size;
-} kf_atr;
+} kf_answer_to_reset;
 
 typedef struct kf_card_response {
     uint8_t bytes[KF_READER_RESPONSE_MAX]; /* data, then the status word */
@@ -62,7 +62,8 @@ kf_code kf_reader_wait_present(kf_reader *reader, unsigned timeout, kf_error *er
 kf_code kf_reader_wait_absent(kf_reader *reader, unsigned timeout, kf_error *error) KF_MUST_USE;
 
 /* Takes the card for this program alone, powers it up (a card left powered is reset) and gives its ATR. */
-kf_code kf_reader_connect(kf_reader *reader, unsigned timeout, kf_atr *ret_atr, kf_error *error) KF_MUST_USE;
+kf_code kf_reader_connect(kf_reader *reader, unsigned timeout, kf_answer_to_reset *ret_atr,
+                          kf_error *error) KF_MUST_USE;
 /* Whether a connect succeeded and no removal was seen since. */
 bool kf_reader_is_connected(const kf_reader *reader);
 
@@ -87,7 +88,7 @@ void kf_reader_disconnect(kf_reader *reader, kf_disconnection ending);
 typedef struct kf_reader_driver {
     const char *(*name)(const void *state);
     kf_code (*wait)(void *state, bool present, unsigned timeout, kf_error *error);
-    kf_code (*connect)(void *state, unsigned timeout, kf_atr *ret_atr, kf_error *error);
+    kf_code (*connect)(void *state, unsigned timeout, kf_answer_to_reset *ret_atr, kf_error *error);
     kf_code (*transmit)(void *state, kf_view command, unsigned timeout, kf_card_response *ret_response,
                         kf_error *error);
     /* Whether commands are to be mapped for T=0; asked after connect. */

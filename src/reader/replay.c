@@ -30,13 +30,13 @@ static kf_code replay_wait(void *opaque, bool present, unsigned timeout, kf_erro
     return kf_fail(error, KF_ERR_READER_TIMEOUT, "replay: the card stays in the reader");
 }
 
-static kf_code replay_connect(void *opaque, unsigned timeout, kf_atr *ret_atr, kf_error *error)
+static kf_code replay_connect(void *opaque, unsigned timeout, kf_answer_to_reset *ret_atr, kf_error *error)
 {
     const replay_state *state = opaque;
     (void)timeout;
     if (state->replay->atr == NULL) return no_card(error);
     size_t size = strlen(state->replay->atr) / 2;
-    if (size > KF_ATR_MAX) return kf_fail_plain(error, KF_ERR_ARGUMENT);
+    if (size > KF_READER_ATR_MAX) return kf_fail_plain(error, KF_ERR_ARGUMENT);
     KF_TRY(kf_hex_decode(state->replay->atr, ret_atr->bytes, size));
     ret_atr->size = size;
     return KF_OK;

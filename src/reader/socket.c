@@ -161,7 +161,7 @@ static kf_code socket_wait(void *opaque, bool present, unsigned timeout, kf_erro
 }
 
 /* ISO/IEC 7816-3 §8.2.3: the first TD byte names the first protocol offered; without one it is T=0. */
-static bool atr_offers_t0(const kf_atr *atr)
+static bool atr_offers_t0(const kf_answer_to_reset *atr)
 {
     kf_cursor cursor = kf_cursor_of(kf_view_of(atr->bytes, atr->size));
     uint8_t format = 0;
@@ -175,7 +175,7 @@ static bool atr_offers_t0(const kf_atr *atr)
     return (td & 0x0F) == 0;
 }
 
-static kf_code socket_connect(void *opaque, unsigned timeout, kf_atr *ret_atr, kf_error *error)
+static kf_code socket_connect(void *opaque, unsigned timeout, kf_answer_to_reset *ret_atr, kf_error *error)
 {
     socket_state *state = opaque;
     kf_deadline deadline = kf_deadline_in(timeout);
@@ -183,7 +183,7 @@ static kf_code socket_connect(void *opaque, unsigned timeout, kf_atr *ret_atr, k
     KF_TRY(send_control(state, CONTROL_POWER_OFF, deadline, error));
     KF_TRY(send_control(state, CONTROL_POWER_ON, deadline, error));
     KF_TRY(send_control(state, CONTROL_ATR, deadline, error));
-    kf_atr atr = {.size = 0};
+    kf_answer_to_reset atr = {.size = 0};
     KF_TRY(receive_frame(state, atr.bytes, sizeof atr.bytes, deadline, &atr.size, error));
     if (atr.size < 2) {
         kf_descriptor_close(&state->descriptor);
