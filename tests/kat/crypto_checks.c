@@ -1,0 +1,250 @@
+/* Checkers of ciphers, MACs, hashes and key check values, and the table of all cryptographic families. */
+#include "crypto_checks.h"
+
+#include <string.h>
+
+#include "crypto/digest.h"
+
+#include <keyfill/kcv.h>
+#include <keyfill/mac.h>
+
+kf_cipher *kat_need_cipher(kat_report *report, const json_t *entry, const char *member,
+                           kf_algorithm algorithm)
+{
+    KF_CLEANUP(kf_secret_free) kf_secret *key = kat_need_secret(report, entry, member);
+    kf_cipher *cipher = NULL;
+    if (key != NULL) kat_ok(report, kf_cipher_new_secret(algorithm, key, &cipher), "kf_cipher_new_secret");
+    return cipher;
+}
+
+static void check_many(kat_report *report, const json_t *entry, kf_cipher *cipher, kf_view message)
+{
+    enum { COUNT = 3 };
+    KF_CLEANUP(kf_buffer_clear) kf_buffer messages = KF_BUFFER_INIT;
+    for (size_t i = 0; i < COUNT; i++)
+        kf_buffer_append(&messages, message);
+    uint8_t macs[COUNT * KF_BLOCK_MAX];
+    size_t size = kf_cipher_block_size(cipher);
+    if (!kat_ok(report, kf_cmac_many(cipher, messages.data, message.size, COUNT, macs), "kf_cmac_many"))
+        return;
+    for (size_t i = 0; i < COUNT; i++)
+        kat_expect_hex_prefix(report, entry, "mac", kf_view_of(macs + i * size, size));
+}
+
+static void check_subkeys(kat_report *report, const json_t *entry, kf_cipher *cipher)
+{
+    uint8_t zero[KF_BLOCK_MAX] = {0};
+    uint8_t subkeys[2][KF_BLOCK_MAX];
+    size_t size = kf_cipher_block_size(cipher);
+    if (!kat_ok(report, kf_cipher_encrypt_blocks(cipher, kf_view_of(zero, size), zero), "L")) return;
+    if (!kat_ok(report, kf_cmac_subkeys(cipher, subkeys[0], subkeys[1]), "kf_cmac_subkeys")) return;
+    kat_expect_hex(report, entry, "L", kf_view_of(zero, size));
+    kat_expect_hex(report, entry, "K1", kf_view_of(subkeys[0], size));
+    kat_expect_hex(report, entry, "K2", kf_view_of(subkeys[1], size));
+}
+
+static void check_cmac(const json_t *entry, kat_report *report, kf_algorithm algorithm)
+{
+    KF_CLEANUP(kf_cipher_free) kf_cipher *cipher = kat_need_cipher(report, entry, "key", algorithm);
+    if (cipher == NULL) return;
+    check_subkeys(report, entry, cipher);
+    if (!kat_has(entry, "message")) return;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer message = KF_BUFFER_INIT;
+    if (!kat_need_hex(report, entry, "message", &message)) return;
+    uint8_t mac[KF_BLOCK_MAX];
+    if (!kat_ok(report, kf_cmac(cipher, kf_buffer_view(&message), mac), "kf_cmac")) return;
+    kat_expect_hex_prefix(report, entry, "mac", kf_view_of(mac, kf_cipher_block_size(cipher)));
+    check_many(report, entry, cipher, kf_buffer_view(&message));
+}
+
+static void check_aes_cmac(const json_t *entry, kat_report *report)
+{
+    check_cmac(entry, report, KF_AES);
+}
+
+static void check_tdes_cmac(const json_t *entry, kat_report *report)
+{
+    check_cmac(entry, report, KF_TDES);
+}
+
+static void check_sm4_cmac(const json_t *entry, kat_report *report)
+{
+    check_cmac(entry, report, KF_SM4);
+}
+
+static void check_sm4_blocks(const json_t *entry, kat_report *report)
+{
+    KF_CLEANUP(kf_cipher_free) kf_cipher *cipher = kat_need_cipher(report, entry, "key", KF_SM4);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer plain = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer vector = KF_BUFFER_INIT;
+    if (cipher == NULL || !kat_need_hex(report, entry, "plaintext", &plain)) return;
+    bool cbc = kat_has(entry, "iv");
+    if (cbc && (!kat_need_hex(report, entry, "iv", &vector) || vector.size != KF_BLOCK_MAX)) {
+        kat_fault(report, "the initial vector is not one block");
+        return;
+    }
+    KF_CLEANUP(kf_buffer_clear) kf_buffer changed = KF_BUFFER_INIT;
+    kf_buffer_append(&changed, kf_buffer_view(&plain));
+    kf_view text = kf_buffer_view(&changed);
+    kf_code code = cbc ? kf_cipher_cbc_encrypt(cipher, vector.data, text, changed.data)
+                       : kf_cipher_encrypt_blocks(cipher, text, changed.data);
+    if (!kat_ok(report, code, "encryption")) return;
+    kat_expect_hex(report, entry, "ciphertext", text);
+    code = cbc ? kf_cipher_cbc_decrypt(cipher, vector.data, text, changed.data)
+               : kf_cipher_decrypt_blocks(cipher, text, changed.data);
+    if (kat_ok(report, code, "decryption")) kat_compare(report, "decrypted", kf_buffer_view(&plain), text);
+}
+
+/* "method 2", "iso9797-m2 (PBOC: ...)": the digit behind the last word that ends in "method " or "m". */
+static bool read_padding(kat_report *report, const json_t *entry, kf_mac_padding *ret_padding)
+{
+    const char *text = kat_need_text(report, entry, "padding");
+    const char *digit = NULL;
+    if (strncmp(text, "method ", 7) == 0) digit = text + 7;
+    if (strncmp(text, "iso9797-m", 9) == 0) digit = text + 9;
+    if (digit == NULL || *digit < '1' || *digit > '3') {
+        kat_fault(report, "unknown padding: %s", text);
+        return false;
+    }
+    *ret_padding = (kf_mac_padding)(*digit - '0');
+    return true;
+}
+
+static int algorithm_number(const char *text)
+{
+    const char *word = strstr(text, "algorithm ");
+    return word != NULL ? word[strlen("algorithm ")] - '0' : 0;
+}
+
+static void check_sm4_cbc_mac(const json_t *entry, kat_report *report)
+{
+    KF_CLEANUP(kf_cipher_free) kf_cipher *cipher = kat_need_cipher(report, entry, "key", KF_SM4);
+    KF_CLEANUP(kf_cipher_free) kf_cipher *last = NULL;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer message = KF_BUFFER_INIT;
+    kf_mac_padding padding = KF_PADDING_1;
+    int number = algorithm_number(kat_need_text(report, entry, "algorithm"));
+    if (cipher == NULL || !read_padding(report, entry, &padding) ||
+        !kat_need_hex(report, entry, "message", &message))
+        return;
+    if (number > 1 && (last = kat_need_cipher(report, entry, "key2", KF_SM4)) == NULL) return;
+    uint8_t mac[KF_BLOCK_MAX];
+    kf_view text = kf_buffer_view(&message);
+    kf_code code = KF_ERR_UNSUPPORTED;
+    if (number == 1) code = kf_mac_cbc(cipher, padding, NULL, text, mac);
+    if (number == 2) code = kf_mac_encrypted_cbc(cipher, last, padding, text, mac);
+    if (number == 3) code = kf_mac_retail((kf_mac_pair){cipher, last}, padding, NULL, text, mac);
+    if (kat_ok(report, code, "MAC")) kat_expect_hex_prefix(report, entry, "mac", KF_VIEW(mac));
+}
+
+static void check_tdes_cbc_mac(const json_t *entry, kat_report *report)
+{
+    KF_CLEANUP(kf_cipher_free) kf_cipher *cipher = kat_need_cipher(report, entry, "key", KF_TDES);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer message = KF_BUFFER_INIT;
+    kf_mac_padding padding = KF_PADDING_1;
+    uint8_t mac[8];
+    if (cipher == NULL || !read_padding(report, entry, &padding) ||
+        !kat_need_hex(report, entry, "message", &message))
+        return;
+    if (kat_ok(report, kf_mac_cbc(cipher, padding, NULL, kf_buffer_view(&message), mac), "kf_mac_cbc"))
+        kat_expect_hex_prefix(report, entry, "mac", KF_VIEW(mac));
+}
+
+/* One key of 16 bytes, or two keys `key1` and `key2`, of which those of 16 bytes are 3DES keys. */
+static bool read_retail_pair(const json_t *entry, kat_report *report, kf_mac_pair *ret_pair)
+{
+    if (!kat_has(entry, "key1")) {
+        KF_CLEANUP(kf_secret_free) kf_secret *key = kat_need_secret(report, entry, "key");
+        return key != NULL && kat_ok(report, kf_mac_retail_pair(kf_secret_expose(key), ret_pair), "key");
+    }
+    kf_algorithm algorithm = strlen(kat_need_text(report, entry, "key1")) == 16 ? KF_DES : KF_TDES;
+    ret_pair->chain = kat_need_cipher(report, entry, "key1", algorithm);
+    ret_pair->last = kat_need_cipher(report, entry, "key2", algorithm);
+    return ret_pair->chain != NULL && ret_pair->last != NULL;
+}
+
+static void check_retail_mac(const json_t *entry, kat_report *report)
+{
+    KF_CLEANUP(kf_mac_pair_free) kf_mac_pair pair = {NULL, NULL};
+    KF_CLEANUP(kf_buffer_clear) kf_buffer message = KF_BUFFER_INIT;
+    uint8_t vector[8] = {0};
+    uint8_t mac[8];
+    kf_mac_padding padding = KF_PADDING_1;
+    if (!read_retail_pair(entry, report, &pair) || !read_padding(report, entry, &padding) ||
+        !kat_need_hex(report, entry, "message", &message) ||
+        !kat_ok(report, kf_hex_decode(kat_text_or(entry, "iv", "0000000000000000"), vector, sizeof vector),
+                "iv"))
+        return;
+    kf_code code = kf_mac_retail(pair, padding, vector, kf_buffer_view(&message), mac);
+    if (kat_ok(report, code, "kf_mac_retail")) kat_expect_hex_prefix(report, entry, "mac", KF_VIEW(mac));
+}
+
+static void check_sm3(const json_t *entry, kat_report *report)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer message = KF_BUFFER_INIT;
+    uint8_t digest[KF_DIGEST_SIZE];
+    if (!kat_need_hex(report, entry, "message", &message)) return;
+    if (kat_ok(report, kf_sm3(kf_buffer_view(&message), digest), "kf_sm3"))
+        kat_expect_hex(report, entry, "digest", KF_VIEW(digest));
+}
+
+/* "enc(01*16)[:3]", "enc(00*8)[:3]", "cmac(00*16)[:3]": the form, and the byte that fills the block. */
+static bool read_kcv_method(kat_report *report, const char *text, kf_kcv_form *ret_form, uint8_t *ret_fill)
+{
+    if (strncmp(text, "cmac(00*", 8) == 0)
+        *ret_form = KF_KCV_CMAC;
+    else if (strncmp(text, "enc(00*", 7) == 0)
+        *ret_form = KF_KCV_ZEROS;
+    else if (strncmp(text, "enc(01*", 7) == 0)
+        *ret_form = KF_KCV_GLOBALPLATFORM;
+    else {
+        kat_fault(report, "unknown method: %s", text);
+        return false;
+    }
+    *ret_fill = *ret_form == KF_KCV_GLOBALPLATFORM ? 1 : 0;
+    return true;
+}
+
+static void check_kcv_block(const json_t *entry, kat_report *report, kf_algorithm algorithm, uint8_t fill)
+{
+    if (kat_expected(report, entry, "block") == NULL) return;
+    KF_CLEANUP(kf_cipher_free) kf_cipher *cipher = kat_need_cipher(report, entry, "key", algorithm);
+    uint8_t block[KF_BLOCK_MAX];
+    memset(block, fill, sizeof block);
+    if (cipher == NULL) return;
+    kf_view input = kf_view_of(block, kf_cipher_block_size(cipher));
+    if (kat_ok(report, kf_cipher_encrypt_blocks(cipher, input, block), "block"))
+        kat_expect_hex(report, entry, "block", input);
+}
+
+static void check_kcv(const json_t *entry, kat_report *report)
+{
+    const char *name = kat_need_text(report, entry, "algorithm");
+    kf_algorithm algorithm = strcmp(name, "aes") == 0 ? KF_AES : strcmp(name, "sm4") == 0 ? KF_SM4 : KF_TDES;
+    kf_kcv_form form = KF_KCV_ZEROS;
+    uint8_t fill = 0;
+    if (!read_kcv_method(report, kat_need_text(report, entry, "method"), &form, &fill)) return;
+    KF_CLEANUP(kf_secret_free) kf_secret *key = kat_need_secret(report, entry, "key");
+    kf_kcv kcv;
+    if (key == NULL || !kat_ok(report, kf_kcv_compute(algorithm, key, form, &kcv), "kf_kcv_compute")) return;
+    kat_expect_text(report, entry, "kcv", kf_kcv_show(kcv).text);
+    /* With 3DES and SM4 the GlobalPlatform form is the encryption of zeros too. */
+    if (form == KF_KCV_ZEROS && algorithm != KF_AES &&
+        kat_ok(report, kf_kcv_compute(algorithm, key, KF_KCV_GLOBALPLATFORM, &kcv), "kf_kcv_compute"))
+        kat_expect_text(report, entry, "kcv", kf_kcv_show(kcv).text);
+    check_kcv_block(entry, report, algorithm, fill);
+}
+
+const kat_family kat_crypto_families[] = {
+    {"aes_cmac", check_aes_cmac},
+    {"tdes_cmac", check_tdes_cmac},
+    {"sm4_cmac", check_sm4_cmac},
+    {"sm4_ecb", check_sm4_blocks},
+    {"sm4_cbc", check_sm4_blocks},
+    {"sm4_cbc_mac", check_sm4_cbc_mac},
+    {"tdes_cbc_mac", check_tdes_cbc_mac},
+    {"retail_mac", check_retail_mac},
+    {"sm3", check_sm3},
+    {"kcv", check_kcv},
+    {"sp800_108_ctr_cmac", kat_check_counter_mode},
+    {NULL, NULL},
+};
