@@ -75,7 +75,7 @@ void kf_tls_trust_free(kf_tls_trust **trust);
 /* Verifies the certificates that a peer sent (DER, its own first) at time `now`: signatures up to a root, the
  * time of each, one URI, the terminal authority's rule. KF_ERR_CERTIFICATE with one sentence that says which
  * of these failed, and for which certificate. */
-kf_code kf_tls_verify_peer(const kf_tls_trust *trust, const kf_view *certificates, size_t count, time_t now,
+kf_code kf_tls_verify_peer(kf_tls_trust *trust, const kf_view *certificates, size_t count, time_t now,
                            kf_peer *ret_peer, kf_error *error) KF_MUST_USE;
 
 #endif
