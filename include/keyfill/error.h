@@ -123,7 +123,8 @@ typedef struct kf_error {
  * well. The message is cut at KF_ERROR_MESSAGE_SIZE. */
 kf_code kf_fail(kf_error *error, kf_code code, const char *format, ...) KF_PRINTF(3, 4);
 
-/* Fills `error` with the code's general meaning if it says nothing about `code` yet; returns `code`. */
+/* Fills `error` with the code's general meaning if it says nothing about `code` yet; returns `code`. With
+ * KF_OK it leaves `error` alone. */
 kf_code kf_fail_plain(kf_error *error, kf_code code);
 
 /* Puts "context: " before the message that is there; returns the code that is there. */

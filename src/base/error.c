@@ -43,7 +43,7 @@ kf_code kf_fail(kf_error *error, kf_code code, const char *format, ...)
 
 kf_code kf_fail_plain(kf_error *error, kf_code code)
 {
-    if (error != NULL && (error->code != code || error->message[0] == '\0'))
+    if (code != KF_OK && error != NULL && (error->code != code || error->message[0] == '\0'))
         return kf_fail(error, code, "%s", kf_code_meaning(code));
     return code;
 }

@@ -246,5 +246,7 @@ const kat_family kat_crypto_families[] = {
     {"sm3", check_sm3},
     {"kcv", check_kcv},
     {"sp800_108_ctr_cmac", kat_check_counter_mode},
+    {"tr31", kat_check_key_block},
+    {"tr31_kdf", kat_check_key_block_keys},
     {NULL, NULL},
 };

@@ -13,4 +13,8 @@ kf_cipher *kat_need_cipher(kat_report *report, const json_t *entry, const char *
 /* crypto_checks_derivation.c */
 void kat_check_counter_mode(const json_t *entry, kat_report *report);
 
+/* crypto_checks_key_block.c */
+void kat_check_key_block(const json_t *entry, kat_report *report);
+void kat_check_key_block_keys(const json_t *entry, kat_report *report);
+
 #endif
