@@ -1,16 +1,41 @@
 /* Diversification: a card's key from a base key and what is known of the card. It is data, not code: one line
  * of text, which travels authenticated with the base key.
  *
- *     LINE   = LEVEL *( " > " LEVEL )          levels are chained: the result of one is the base key of the
- * next LEVEL  = METHOD "(" [FIELD *( "," FIELD )] ")" FIELD  = NAME *( "/" OPTION )   or   HEX in single
- * quotes, a constant:  '0102' OPTION = ascii | bcd | hex | binary       encoding; bcd packs two digits a
- * byte; binary writes a decimal number big-endian | SIZE                             exactly so many bytes
- * after encoding and padding | left-XX | right-XX               pad on that side with byte XX up to SIZE
- * (bcd: with nibble X, one digit: left-X, right-X) | last | first                     keep the last (first)
- * SIZE bytes of a longer value; without it too long is an error
+ *     LINE   = LEVEL *( " > " LEVEL )       chained: the result of one is the base key of the next
+ *     LEVEL  = METHOD "(" [FIELD *( "," FIELD )] ")"
+ *     FIELD  = NAME *( "/" OPTION )         NAME: a-z, then a-z 0-9 - _ . (up to 31 characters)
+ *            | "'" HEX "'"                  a constant of 1 to 64 bytes: '0102'
+ *            | "role"                       one byte: 01 ENC, 02 MAC, 03 DEK, 00 for a single key
+ *     OPTION = ascii | bcd | hex | binary   encoding; ascii where none is given
+ *            | SIZE                         exactly so many bytes (1 to 255) in the end
+ *            | left-XX | right-XX           pad on that side with byte XX up to SIZE (ascii, hex)
+ *            | left-X | right-X             pad with digit X up to SIZE or a whole byte (bcd, hex)
+ *            | last | first                 keep the last (first) SIZE bytes of a longer value
  *
- * The field `role` is one byte given by the library: 01 ENC, 02 MAC, 03 DEK, 00 where one key is wanted.
- * Example: sp800-108-aes(role,number/bcd/8/right-F,generation/binary/2)
+ * Encodings: bcd packs two decimal digits a byte, hex two hexadecimal ones, binary writes a decimal number
+ * big-endian, with zeros on the left up to SIZE. A value that does not come to SIZE, or is longer without
+ * last or first, is an error. In one level at most one field may be without SIZE, so that the inputs of two
+ * cards never run together. Example: sp800-108-aes(role,number/bcd/8/right-F,generation/binary/2)
+ *
+ * Methods; their input is the fields laid end to end, their result is as long as the base key:
+ *
+ *     none            the base key itself: none(), alone in its line
+ *     sp800-108-aes   SP 800-108 5.1, counter mode with AES-CMAC over
+ *                     [i]8 || "keyfill" || 00 || input || [L]16: a counter of one byte in front, label,
+ *                     separator, context, the result's length in bits; input 1 to 1024 bytes
+ *     sp800-108-sm4   the same with SM4-CMAC
+ *     an10922-aes128, an10922-aes192, an10922-aes256, an10922-2tdea, an10922-3tdea
+ *                     NXP AN10922 2; input 1 to 31 bytes (AES), 1 to 15 (3DES); parity left alone
+ *     emv-option-a    EMV Book 2 A1.4.1: 3DES of 16 bytes, odd parity; the input's last 8 bytes, zeros
+ *                     before a shorter one: emv-option-a(pan/bcd/left-0,psn/bcd/1/left-0)
+ *     emv-option-b    EMV Book 2 A1.4.2: up to 9 bytes (16 digits and a sequence number) as option A,
+ *                     beyond that through SHA-1
+ *     pboc-3des       JR/T 0025.7: 3DES of 16 bytes, E(input) || E(~input), parity left alone; input 8 bytes
+ *     pboc-sm4        JR/T 0025.17: E(input || ~input); input 8 bytes
+ *     visa2           input: 10 bytes of key diversification data, then the role: visa2(kdd/hex/10,role);
+ *                     3DES of 16 bytes, E(d || F0 || role || d || 0F || role), d = bytes 1, 2, 5 to 8
+ *     emv-cps         the same with d = the last 6 bytes of the data (EMV CPS 1.1, keys from KEYDATA)
+ *     kdf3            the same input, AES: counter mode over [i]8 || 000000 || role || 00 || data
  */
 #ifndef KEYFILL_DIVERSIFY_H
 #define KEYFILL_DIVERSIFY_H
@@ -21,7 +46,10 @@ typedef struct kf_diversification kf_diversification;
 
 #define KF_DIVERSIFICATION_TEXT_MAX 512 /* bytes */
 #define KF_DIVERSIFICATION_LEVELS_MAX 4
-#define KF_DIVERSIFICATION_FIELDS_MAX 16 /* a level */
+#define KF_DIVERSIFICATION_FIELDS_MAX 16  /* a level */
+#define KF_DIVERSIFICATION_NAME_MAX 31    /* characters of a field's name */
+#define KF_DIVERSIFICATION_VALUE_MAX 512  /* characters of a field's value */
+#define KF_DIVERSIFICATION_INPUT_MAX 1024 /* bytes of a level's input */
 
 /* What is known of a card: names and values as text (kdd and iccid as hex digits, generation as a decimal
  * number). */
@@ -48,7 +76,8 @@ kf_code kf_diversification_parse(const char *line, kf_diversification **ret_dive
 void kf_diversification_free(kf_diversification **diversification);
 /* Whether some level takes the field `name`; so `generation` and `role` can be demanded. */
 bool kf_diversification_uses(const kf_diversification *diversification, const char *name);
-/* Whether every card gets the same key (method `none` alone). */
+/* Whether every card gets the same key: method `none`, or no level takes a field other than `role` and
+ * `generation`. */
 bool kf_diversification_is_none(const kf_diversification *diversification);
 
 /* The card's key. `algorithm` is the base key's and the result's. KF_ERR_DIVERSIFICATION names the field that
@@ -56,7 +85,8 @@ bool kf_diversification_is_none(const kf_diversification *diversification);
 kf_code kf_diversify(const kf_diversification *diversification, kf_algorithm algorithm,
                      const kf_secret *base_key, kf_fields fields, kf_key_role role, kf_secret **ret_key,
                      kf_error *error) KF_MUST_USE;
-/* The input bytes of level `level` (from 0), for tests and for tokens that derive by themselves. */
+/* Appends what the fields of level `level` (from 0) give, laid end to end: for tests and for tokens that
+ * derive by themselves. KF_ERR_ARGUMENT where there is no such level. */
 kf_code kf_diversification_input(const kf_diversification *diversification, size_t level, kf_fields fields,
                                  kf_key_role role, kf_buffer *input, kf_error *error) KF_MUST_USE;
 

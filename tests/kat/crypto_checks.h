@@ -12,6 +12,11 @@ kf_cipher *kat_need_cipher(kat_report *report, const json_t *entry, const char *
 
 /* crypto_checks_derivation.c */
 void kat_check_counter_mode(const json_t *entry, kat_report *report);
+void kat_check_an10922(const json_t *entry, kat_report *report);
+void kat_check_gp_des(const json_t *entry, kat_report *report);
+void kat_check_gp_kdf3(const json_t *entry, kat_report *report);
+void kat_check_pboc_des(const json_t *entry, kat_report *report);
+void kat_check_pboc_sm4(const json_t *entry, kat_report *report);
 
 /* crypto_checks_key_block.c */
 void kat_check_key_block(const json_t *entry, kat_report *report);
