@@ -102,7 +102,7 @@ kf_code kf_gp_delete_key(uint8_t key_version, uint8_t key_identifier, kf_buffer 
 #define KF_GP_KEYS_MAX 8 /* in one command */
 
 typedef struct kf_gp_key {
-    kf_algorithm algorithm; /* KF_AES: type 88; KF_TDES: type 80; KF_SM4: type 89 */
+    kf_algorithm algorithm; /* KF_AES: type 88; KF_TDES: type 80 */
     const kf_secret *value;
 } kf_gp_key;
 

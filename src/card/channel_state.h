@@ -1,0 +1,46 @@
+/* What the secure channel protocols share: the state of a channel, and what each protocol does with it. */
+#ifndef KEYFILL_CARD_CHANNEL_STATE_H
+#define KEYFILL_CARD_CHANNEL_STATE_H
+
+#include <keyfill/secure_channel.h>
+
+/* Functions of one protocol. `start` derives the session keys from `keys` and computes both cryptograms;
+ * `keys->enc` or `keys->dek` may be missing, and so is their session key then. `mac` advances the chain. */
+typedef struct kf_channel_protocol {
+    kf_code (*start)(kf_secure_channel *channel, const kf_key_set *keys, kf_view host_challenge);
+    /* Wraps `command`, whose class is set for secure messaging on the basic channel, into `wrapped_data`: the
+     * data field of the wrapped command with its MAC. Advances the channel. */
+    kf_code (*protect)(kf_secure_channel *channel, const kf_command *command, kf_buffer *wrapped_data);
+    /* Checks and decrypts; appends the plain data. */
+    kf_code (*unprotect)(kf_secure_channel *channel, const kf_exchange *exchange, const kf_response *response,
+                         kf_buffer *data);
+    kf_code (*encrypt_data)(kf_secure_channel *channel, kf_view plain, uint8_t *ret_encrypted);
+    size_t data_block_size;
+} kf_channel_protocol;
+
+extern const kf_channel_protocol kf_protocol_scp02;
+extern const kf_channel_protocol kf_protocol_scp03;
+
+struct kf_secure_channel {
+    const kf_channel_protocol *protocol;
+    kf_initialize_update answer;
+    uint8_t level;
+    bool authenticated; /* EXTERNAL AUTHENTICATE was made */
+    unsigned logical_channel;
+    kf_cipher *session_enc;
+    kf_cipher *session_mac;
+    kf_cipher *session_mac_left; /* SCP02: single DES */
+    kf_cipher *session_rmac;
+    kf_cipher *data_encryption; /* SCP03: the static DEK; SCP02: the session DEK */
+    uint8_t card_cryptogram[KF_CHALLENGE_MAX];
+    uint8_t host_cryptogram[KF_CHALLENGE_MAX];
+    uint8_t mac_chaining_value[16];
+    uint64_t encryption_counter;
+};
+
+/* Appends 80 and zeros up to a whole block (ISO/IEC 9797-1 padding method 2). */
+void kf_channel_append_padding(kf_buffer *buffer, size_t block_size);
+/* The size without that padding. False where there is none. */
+bool kf_channel_padding_strip(kf_view padded, size_t *ret_size);
+
+#endif

@@ -1,0 +1,148 @@
+/* SCP02: GlobalPlatform Card Specification 2.3.1 appendix E, options i = 15 and 55: explicit initiation,
+ * C-MAC on the modified command, ICV encryption, three keys, no R-MAC. */
+#include <string.h>
+
+#include "card/channel_state.h"
+
+/* Derivation constants (E.4.1). */
+#define DERIVE_C_MAC 0x0101
+#define DERIVE_DEK 0x0181
+#define DERIVE_ENC 0x0182
+
+#define DES_BLOCK 8
+#define KEY_SIZE 16
+
+/* E.4.1: constant, sequence counter, zeros, encrypted by the static key in CBC mode. */
+static kf_code derive_key(const kf_secret *static_key, uint16_t constant, const uint8_t *sequence_counter,
+                          uint8_t ret_key[KEY_SIZE])
+{
+    if (kf_secret_size(static_key) != KEY_SIZE) return KF_ERR_KEY_SIZE;
+    uint8_t input[KEY_SIZE] = {(uint8_t)(constant >> 8), (uint8_t)constant, sequence_counter[0],
+                               sequence_counter[1]};
+    kf_cipher *key = NULL;
+    KF_TRY(kf_cipher_new_secret(KF_TDES, static_key, &key));
+    kf_code code = kf_cipher_cbc_encrypt(key, NULL, KF_VIEW(input), ret_key);
+    kf_cipher_free(&key);
+    return code;
+}
+
+static kf_code derive_cipher(const kf_secret *static_key, uint16_t constant, const uint8_t *sequence_counter,
+                             kf_cipher **ret_cipher)
+{
+    KF_CLEANUP(kf_wipe_block16) uint8_t key[KEY_SIZE];
+    KF_TRY(derive_key(static_key, constant, sequence_counter, key));
+    return kf_cipher_new(KF_TDES, kf_view_of(key, KEY_SIZE), ret_cipher);
+}
+
+/* B.1.2.1: full triple DES MAC: the last block of CBC over the padded data; E.4.2: 16 bytes and padding. */
+static kf_code cryptogram(kf_secure_channel *channel, const kf_view parts[2],
+                          uint8_t ret_cryptogram[DES_BLOCK])
+{
+    uint8_t blocks[3 * DES_BLOCK] = {0};
+    memcpy(blocks, parts[0].data, DES_BLOCK);
+    memcpy(blocks + DES_BLOCK, parts[1].data, DES_BLOCK);
+    blocks[2 * DES_BLOCK] = 0x80;
+    KF_TRY(kf_cipher_cbc_encrypt(channel->session_enc, NULL, KF_VIEW(blocks), blocks));
+    memcpy(ret_cryptogram, blocks + 2 * DES_BLOCK, DES_BLOCK);
+    return KF_OK;
+}
+
+static kf_code start_mac(kf_secure_channel *channel, const kf_secret *mac_key)
+{
+    KF_CLEANUP(kf_wipe_block16) uint8_t key[KEY_SIZE];
+    KF_TRY(derive_key(mac_key, DERIVE_C_MAC, channel->answer.sequence_counter, key));
+    KF_TRY(kf_cipher_new(KF_TDES, kf_view_of(key, KEY_SIZE), &channel->session_mac));
+    return kf_cipher_new(KF_DES, kf_view_of(key, DES_BLOCK), &channel->session_mac_left);
+}
+
+static kf_code start(kf_secure_channel *channel, const kf_key_set *keys, kf_view host_challenge)
+{
+    const uint8_t *sequence_counter = channel->answer.sequence_counter;
+    if (keys->enc == NULL) return KF_ERR_ARGUMENT;
+    KF_TRY(derive_cipher(keys->enc, DERIVE_ENC, sequence_counter, &channel->session_enc));
+    uint8_t card_part[DES_BLOCK] = {sequence_counter[0], sequence_counter[1]};
+    memcpy(card_part + 2, channel->answer.card_challenge, 6);
+    const kf_view host_first[2] = {host_challenge, KF_VIEW(card_part)};
+    const kf_view card_first[2] = {KF_VIEW(card_part), host_challenge};
+    KF_TRY(cryptogram(channel, host_first, channel->card_cryptogram));
+    KF_TRY(cryptogram(channel, card_first, channel->host_cryptogram));
+    if (keys->mac != NULL) KF_TRY(start_mac(channel, keys->mac));
+    if (keys->dek != NULL)
+        KF_TRY(derive_cipher(keys->dek, DERIVE_DEK, sequence_counter, &channel->data_encryption));
+    return KF_OK;
+}
+
+/* B.1.2.2: single DES CBC, the last block by triple DES. `padded`: at least one block. */
+static kf_code retail_mac(kf_secure_channel *channel, const uint8_t initial_vector[DES_BLOCK],
+                          kf_buffer *padded, uint8_t ret_mac[DES_BLOCK])
+{
+    uint8_t chain[DES_BLOCK];
+    memcpy(chain, initial_vector, DES_BLOCK);
+    size_t first_size = padded->size - DES_BLOCK;
+    if (first_size > 0) {
+        KF_TRY(kf_cipher_cbc_encrypt(channel->session_mac_left, chain, kf_view_of(padded->data, first_size),
+                                     padded->data));
+        memcpy(chain, padded->data + first_size - DES_BLOCK, DES_BLOCK);
+    }
+    return kf_cipher_cbc_encrypt(channel->session_mac, chain,
+                                 kf_view_of(padded->data + first_size, DES_BLOCK), ret_mac);
+}
+
+static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf_buffer *wrapped_data)
+{
+    size_t length = command->data.size + DES_BLOCK;
+    /* Appendix E knows no extended lengths. */
+    if (command->extended) return KF_ERR_TOO_LONG;
+    if (length > KF_COMMAND_DATA_MAX) return KF_ERR_TOO_LONG;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer input = KF_BUFFER_INIT;
+    const uint8_t header[] = {command->cla, command->ins, command->p1, command->p2, (uint8_t)length};
+    kf_buffer_append_bytes(&input, header, sizeof(header));
+    kf_buffer_append(&input, command->data);
+    kf_channel_append_padding(&input, DES_BLOCK);
+    KF_TRY(kf_buffer_status(&input));
+    /* E.3.4: the ICV of every C-MAC but the first is the one before, encrypted by single DES. */
+    uint8_t vector[DES_BLOCK] = {0};
+    if (channel->authenticated)
+        KF_TRY(kf_cipher_encrypt_blocks(channel->session_mac_left,
+                                        kf_view_of(channel->mac_chaining_value, DES_BLOCK), vector));
+    uint8_t mac[DES_BLOCK];
+    KF_TRY(retail_mac(channel, vector, &input, mac));
+    kf_buffer_append(wrapped_data, command->data);
+    if ((channel->level & KF_LEVEL_C_DECRYPTION) && command->data.size > 0) {
+        kf_channel_append_padding(wrapped_data, DES_BLOCK);
+        KF_TRY(kf_buffer_status(wrapped_data));
+        KF_TRY(kf_cipher_cbc_encrypt(channel->session_enc, NULL, kf_buffer_view(wrapped_data),
+                                     wrapped_data->data));
+    }
+    if (wrapped_data->size + DES_BLOCK > KF_COMMAND_DATA_MAX) return KF_ERR_TOO_LONG;
+    kf_buffer_append_bytes(wrapped_data, mac, DES_BLOCK);
+    KF_TRY(kf_buffer_status(wrapped_data));
+    memcpy(channel->mac_chaining_value, mac, DES_BLOCK);
+    channel->encryption_counter++;
+    return KF_OK;
+}
+
+static kf_code unprotect(kf_secure_channel *channel, const kf_exchange *exchange, const kf_response *response,
+                         kf_buffer *data)
+{
+    /* No level of this protocol that kf_secure_channel_external_authenticate lets through has an R-MAC. */
+    (void)channel;
+    (void)exchange;
+    (void)response;
+    (void)data;
+    return KF_ERR_UNSUPPORTED;
+}
+
+/* E.4.7: the session key, ECB. */
+static kf_code encrypt_data(kf_secure_channel *channel, kf_view plain, uint8_t *ret_encrypted)
+{
+    return kf_cipher_encrypt_blocks(channel->data_encryption, plain, ret_encrypted);
+}
+
+const kf_channel_protocol kf_protocol_scp02 = {
+    .start = start,
+    .protect = protect,
+    .unprotect = unprotect,
+    .encrypt_data = encrypt_data,
+    .data_block_size = DES_BLOCK,
+};
