@@ -39,9 +39,12 @@ typedef struct kf_reserved_number {
     char category[KF_CATEGORY_MAX + 1]; /* "" where the pool does not say */
 } kf_reserved_number;
 
-/* The number kept for this card, or the lowest free one of the category, or of no category. Where no category
- * is known: the lowest of no category, or of the only category that there is. KF_ERR_NO_NUMBER says what is
- * lacking.
+/* The number that is kept, or was reserved earlier, for this card: KF_ERR_NOT_FOUND without one. */
+kf_code kf_numbers_reserve_kept(kf_database *database, const kf_number_claim *claim,
+                                kf_reserved_number *ret_number, kf_error *error) KF_MUST_USE;
+/* The kept number; or the lowest free one of the category, or
+ * of no category. Where no category is known: the lowest of no category, or of the only category that there
+ * is. KF_ERR_NO_NUMBER says what is lacking.
  */
 kf_code kf_numbers_reserve_free(kf_database *database, const kf_number_claim *claim,
                                 kf_reserved_number *ret_number, kf_error *error) KF_MUST_USE;
@@ -53,7 +56,7 @@ kf_code kf_numbers_reserve_this(kf_database *database, const char *number, const
 kf_code kf_numbers_reserve_issued(kf_database *database, const char *number, const kf_number_claim *claim,
                                   kf_error *error) KF_MUST_USE;
 
-/* What became of the number of a request. Each gives whether there was one, and whether it is the issuing
+/* What became of a number. Each of the following gives whether there was one, and whether it is the issuing
  * server's. */
 typedef struct kf_number_change {
     bool found;
@@ -65,14 +68,15 @@ typedef struct kf_number_change {
 } kf_number_change;
 
 typedef struct kf_number_card {
-    const char *request;
+    const char *number;
     const char *proven_card;
     const char *iccid; /* NULL: not known */
 } kf_number_card;
 
+/* A fill is over: the key management unit says that `number` is this card's now, whatever is noted here. */
 kf_code kf_numbers_bind(kf_database *database, const kf_number_card *card, kf_number_change *ret_change,
                         kf_error *error) KF_MUST_USE;
-/* Back to where it came from: nothing has been written. */
+/* Back to where it came from: nothing has been written. What is kept for a card stays so. */
 kf_code kf_numbers_return(kf_database *database, const char *request, kf_number_change *ret_change,
                           kf_error *error) KF_MUST_USE;
 kf_code kf_numbers_keep(kf_database *database, const char *request, kf_number_change *ret_change,

@@ -6,8 +6,9 @@
 
 #include "host/host.h"
 
-#define KF_ENROLMENT_CODE_SIZE 20 /* XXXX-XXXX-XXXX-XXXX and a zero: 80 random bits in base32 (RFC 4648 §6) \
-                                   */
+#define KF_ENROLMENT_CODE_SIZE                                                                               \
+    20 /* XXXX-XXXX-XXXX-XXXX and a zero: 80 random bits in base32 (RFC 4648 §6)                            \
+        */
 #define KF_TERMINAL_CONTACT_STEP_MS 10000 /* the last contact is noted no more often */
 
 typedef struct kf_enrolment_code {

@@ -1,0 +1,225 @@
+#include "host/request_form.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "card/script.h"
+#include "wire/script_json.h"
+
+#define TOKEN_MAX 16384 /* bytes of text; the key management unit's are a few hundred */
+
+typedef struct operation_row {
+    const char *name;
+    kf_operation operation;
+    bool module; /* names one */
+} operation_row;
+
+static const operation_row operations[] = {
+    {"fill", KF_OPERATION_FILL, false},         {"refill", KF_OPERATION_REFILL, false},
+    {"clear", KF_OPERATION_CLEAR, false},       {"app-load", KF_OPERATION_APP_LOAD, true},
+    {"app-list", KF_OPERATION_APP_LIST, false}, {"app-delete", KF_OPERATION_APP_DELETE, true},
+};
+
+kf_code kf_request_id_check(const char *id, kf_error *error)
+{
+    if (strlen(id) != KF_REQUEST_ID_SIZE || strspn(id, "0123456789abcdef") != KF_REQUEST_ID_SIZE)
+        return kf_fail(error, KF_ERR_FIELD, "id '%.80s': %d lower-case hexadecimal digits are needed", id,
+                       KF_REQUEST_ID_SIZE);
+    return KF_OK;
+}
+
+typedef struct text_rule {
+    const char *member;
+    const char *alphabet;
+    size_t least;
+    size_t most;
+} text_rule;
+
+static kf_code check_text(const json_t *object, const text_rule *rule, kf_error *error)
+{
+    const char *text = NULL;
+    KF_TRY(kf_json_text_optional(object, rule->member, rule->most, &text, error));
+    if (text == NULL) return KF_OK;
+    size_t size = strlen(text);
+    if (size < rule->least || strspn(text, rule->alphabet) != size)
+        return kf_fail(error, KF_ERR_FIELD, "card: %s '%s': %zu to %zu of %s are needed", rule->member, text,
+                       rule->least, rule->most, rule->alphabet);
+    return KF_OK;
+}
+
+static kf_code check_hex(const json_t *object, const char *member, size_t limit, kf_error *error)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
+    return kf_json_hex_optional(object, member, limit, &bytes, error);
+}
+
+kf_code kf_card_report_check(const json_t *card, kf_error *error)
+{
+    static const char *const members[] = {"atr",
+                                          "iccid",
+                                          "imsi",
+                                          "number",
+                                          "cplc",
+                                          "recognition_data",
+                                          "key_information",
+                                          "diversification_data",
+                                          NULL};
+    /* ICCID: ITU-T E.118, with letters on Chinese cards; IMSI: ITU-T E.212. */
+    static const text_rule texts[] = {
+        {"iccid", "0123456789ABCDEF", 10, 20},
+        {"imsi", "0123456789", 6, 15},
+        {"number", "0123456789", KF_NUMBER_MIN, KF_NUMBER_MAX},
+    };
+    static const struct {
+        const char *member;
+        size_t limit; /* bytes */
+    } hexes[] = {{"atr", 33},
+                 {"cplc", 64},
+                 {"recognition_data", 258},
+                 {"key_information", 258},
+                 {"diversification_data", 64}};
+    KF_TRY(kf_json_only(card, members, error));
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        KF_TRY(check_text(card, &texts[i], error));
+    for (size_t i = 0; i < sizeof hexes / sizeof hexes[0]; i++)
+        KF_TRY(check_hex(card, hexes[i].member, hexes[i].limit, error));
+    return KF_OK;
+}
+
+static const operation_row *find_operation(const char *name)
+{
+    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
+        if (strcmp(operations[i].name, name) == 0) return &operations[i];
+    return NULL;
+}
+
+static kf_code read_operation(const json_t *json, kf_request_form *form, kf_error *error)
+{
+    KF_TRY(kf_json_text(json, "operation", 64, &form->operation_name, error));
+    const operation_row *row = find_operation(form->operation_name);
+    if (row == NULL)
+        return kf_fail(error, KF_ERR_OPERATION,
+                       "operation '%s': there are fill, refill, clear, app-load, app-list and app-delete",
+                       form->operation_name);
+    form->operation = row->operation;
+    const char *module = NULL;
+    KF_TRY(kf_json_text_optional(json, "module", KF_MODULE_NAME_MAX, &module, error));
+    if (row->module && module == NULL)
+        return kf_fail(error, KF_ERR_FIELD, "module: %s needs the name of a registered module", row->name);
+    if (!row->module && module != NULL)
+        return kf_fail(error, KF_ERR_FIELD, "module '%s': %s takes none", module, row->name);
+    return module == NULL ? KF_OK : kf_host_name_check("module", module, error);
+}
+
+static kf_code find_source(const char *name, const kf_request_form *form, const char *typed,
+                           kf_number_source *ret_source, kf_error *error)
+{
+    kf_number_source source = KF_NUMBER_ALLOCATE;
+    if (name == NULL) {
+        if (form->card_number != NULL) source = KF_NUMBER_OF_CARD;
+        if (typed != NULL) source = KF_NUMBER_TYPED;
+    } else if (strcmp(name, "card") == 0) {
+        source = KF_NUMBER_OF_CARD;
+    } else if (strcmp(name, "typed") == 0) {
+        source = KF_NUMBER_TYPED;
+    } else if (strcmp(name, "allocate") != 0) {
+        return kf_fail(error, KF_ERR_FIELD, "number_source '%s': card, allocate or typed", name);
+    }
+    *ret_source = source;
+    return KF_OK;
+}
+
+static kf_code read_number(const json_t *json, kf_request_form *form, kf_error *error)
+{
+    const char *typed = NULL;
+    const char *name = NULL;
+    KF_TRY(kf_json_text_optional(json, "number", KF_NUMBER_MAX, &typed, error));
+    if (typed != NULL) KF_TRY(kf_number_check(typed, error));
+    KF_TRY(kf_json_text_optional(json, "number_source", 16, &name, error));
+    if (form->operation != KF_OPERATION_FILL) {
+        if (typed != NULL || name != NULL)
+            return kf_fail(error, KF_ERR_FIELD, "%s: %s takes none; the card's number is on record",
+                           typed != NULL ? "number" : "number_source", form->operation_name);
+        return KF_OK;
+    }
+    KF_TRY(find_source(name, form, typed, &form->number_source, error));
+    if (form->number_source == KF_NUMBER_TYPED && typed == NULL)
+        return kf_fail(error, KF_ERR_FIELD, "number: it is missing; number_source 'typed' needs it");
+    if (form->number_source != KF_NUMBER_TYPED && typed != NULL)
+        return kf_fail(error, KF_ERR_FIELD, "number '%s': it is for number_source 'typed' only", typed);
+    if (form->number_source == KF_NUMBER_OF_CARD && form->card_number == NULL)
+        return kf_fail(error, KF_ERR_FIELD,
+                       "card: number: the card's was not readable; type it in, or have one allocated");
+    form->number = typed;
+    if (form->number_source == KF_NUMBER_OF_CARD) form->number = form->card_number;
+    return KF_OK;
+}
+
+static void set_card_reference(kf_request_form *form)
+{
+    static const char *const members[][2] = {
+        {"iccid", "iccid"}, {"diversification_data", "kdd"}, {"cplc", "cplc"}};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const char *value = json_string_value(json_object_get(form->card, members[i][0]));
+        if (value == NULL) continue;
+        (void)snprintf(form->card_reference, sizeof form->card_reference, "%s:%s", members[i][1], value);
+        return;
+    }
+}
+
+static kf_code read_card(const json_t *json, kf_request_form *form, kf_error *error)
+{
+    json_t *card = NULL;
+    KF_TRY(kf_json_object(json, "card", &card, error));
+    KF_TRY(kf_card_report_check(card, error));
+    form->card = card;
+    form->iccid = json_string_value(json_object_get(card, "iccid"));
+    form->card_number = json_string_value(json_object_get(card, "number"));
+    set_card_reference(form);
+    return KF_OK;
+}
+
+kf_code kf_request_form_read(const json_t *json, kf_request_form *ret_form, kf_error *error)
+{
+    static const char *const members[] = {"id",          "operation", "card",  "number_source",
+                                          "number",      "category",  "order", "personalisation",
+                                          "personalise", "module",    NULL};
+    kf_request_form form = {0};
+    KF_TRY(kf_json_only(json, members, error));
+    KF_TRY(kf_json_text(json, "id", 128, &form.id, error));
+    KF_TRY(kf_request_id_check(form.id, error));
+    KF_TRY(read_operation(json, &form, error));
+    KF_TRY(read_card(json, &form, error));
+    KF_TRY(read_number(json, &form, error));
+    KF_TRY(kf_json_text_optional(json, "category", KF_CATEGORY_MAX, &form.category, error));
+    if (form.category != NULL) KF_TRY(kf_host_name_check("category", form.category, error));
+    KF_TRY(kf_json_text_optional(json, "order", KF_ORDER_NAME_MAX, &form.order, error));
+    KF_TRY(kf_personalisation_check(json, error));
+    form.personalisation = json_object_get(json, "personalisation");
+    form.personalise = json_string_value(json_object_get(json, "personalise"));
+    *ret_form = form;
+    return KF_OK;
+}
+
+kf_code kf_request_message_check(const json_t *json, kf_error *error)
+{
+    static const char *const members[] = {"step", "attempt", "token", "answers", "stopped", NULL};
+    static const char *const reasons[] = {"card-removed", "no-card", "reader", "timeout"};
+    static const kf_json_range counts = {0, 1000000};
+    int64_t number = 0;
+    const char *text = NULL;
+    KF_TRY(kf_json_only(json, members, error));
+    KF_TRY(kf_json_integer(json, "step", counts, &number, error));
+    KF_TRY(kf_json_integer(json, "attempt", counts, &number, error));
+    KF_TRY(kf_json_text(json, "token", TOKEN_MAX, &text, error));
+    kf_script_answers answers = {0};
+    kf_code code = kf_script_answers_from_json(json, &answers, error);
+    kf_script_answers_clear(&answers);
+    KF_TRY(code);
+    const char *stopped = NULL;
+    KF_TRY(kf_json_text_optional(json, "stopped", 32, &stopped, error));
+    if (stopped == NULL) return KF_OK;
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (strcmp(stopped, reasons[i]) == 0) return KF_OK;
+    return kf_fail(error, KF_ERR_FIELD, "stopped '%s': card-removed, no-card, reader or timeout", stopped);
+}
