@@ -1,0 +1,67 @@
+/* What a card is made from: a YAML file, and flags that go before it. */
+#ifndef KEYFILL_SOFTCARD_BLUEPRINT_H
+#define KEYFILL_SOFTCARD_BLUEPRINT_H
+
+#include <keyfill/bytes.h>
+
+#include "softcard/state.h"
+
+enum {
+    SOFTCARD_BLUEPRINT_DOMAINS_MAX = 8,
+    SOFTCARD_DEFAULT_KEY_VERSION = 0x01,
+    SOFTCARD_DEFAULT_PARAMETER = 0x70,
+    SOFTCARD_DEFAULT_FAILURE_LIMIT = 10,
+    SOFTCARD_DEFAULT_PIN1_TRIES = 3,
+    SOFTCARD_DEFAULT_ADM1_TRIES = 10,
+};
+
+/* A security domain as it comes from the card maker. Texts are hexadecimal; a NULL one is absent. Exactly one
+ * of the three ways gives its keys; for a supplementary domain none may (it uses the issuer's). */
+typedef struct softcard_domain_blueprint {
+    char *aid;
+    char *key_version;
+    char *parameter;       /* i */
+    char *keys;            /* ENC:MAC:DEK, or one for all three */
+    char *master_key;      /* with a diversification line over kdd, iccid and role */
+    char *diversification; /* include/keyfill/diversify.h */
+    bool published_test_keys;
+} softcard_domain_blueprint;
+
+typedef struct softcard_blueprint {
+    char *iccid;
+    char *imsi;
+    char *msisdn;
+    char *spn;
+    char *pin1;
+    char *adm1;
+    char *kdd;
+    char *cplc;
+    char *atr;
+    char *protocol;  /* "03" */
+    char *parameter; /* i, of every domain that names none */
+    uint8_t pin1_tries;
+    uint8_t adm1_tries;
+    uint8_t failure_limit;
+    bool counts_unfinished;
+    bool imsi_needs_pin;
+    bool msisdn_needs_pin;
+    softcard_domain_blueprint *issuer; /* NULL: the published test keys must have been asked for by flag */
+    softcard_domain_blueprint *domains;
+    unsigned domains_count;
+} softcard_blueprint;
+
+/* Reads a file. KF_ERR_CONFIGURATION names the line. */
+kf_code softcard_blueprint_read(const char *path, softcard_blueprint **ret_blueprint,
+                                kf_error *error) KF_MUST_USE;
+/* An empty one, for flags alone. */
+kf_code softcard_blueprint_new(softcard_blueprint **ret_blueprint) KF_MUST_USE;
+/* Puts a copy of `text` in place of what stands there. */
+kf_code softcard_blueprint_set(char **place, const char *text) KF_MUST_USE;
+/* Wipes keys and PINs, frees, sets NULL. */
+void softcard_blueprint_free(softcard_blueprint **blueprint);
+
+/* The card as its maker delivers it. */
+kf_code softcard_provision(const softcard_blueprint *blueprint, softcard_state **ret_state,
+                           kf_error *error) KF_MUST_USE;
+
+#endif

@@ -1,0 +1,47 @@
+/* Key sets of a security domain: PUT KEY (GlobalPlatform 11.8, Amendment D 7.2), their use and their list. */
+#ifndef KEYFILL_SOFTCARD_KEY_SETS_H
+#define KEYFILL_SOFTCARD_KEY_SETS_H
+
+#include <keyfill/cipher.h>
+
+#include "softcard/apdu.h"
+#include "softcard/state.h"
+
+struct softcard_request;
+
+enum {
+    SOFTCARD_KEY_ENC = 1,
+    SOFTCARD_KEY_MAC = 2,
+    SOFTCARD_KEY_DEK = 3,
+    SOFTCARD_KEY_TYPE_AES = 0x88,
+    SOFTCARD_KEY_VERSION_INITIAL = 0xFF, /* of keys that a card maker leaves; the first PUT KEY ends them */
+};
+
+/* Keys on their way into a set; `count` of them own a value. */
+typedef struct softcard_new_keys {
+    uint8_t version;
+    uint8_t replaced_version; /* 0: none */
+    size_t count;
+    softcard_key keys[SOFTCARD_KEYS_MAX];
+} softcard_new_keys;
+
+const softcard_key *softcard_key_find(const softcard_key_set *set, uint8_t identifier);
+softcard_key_set *softcard_key_set_find(softcard_application *domain, uint8_t version);
+/* A set that can open SCP03: ENC, MAC and DEK of AES, of one size. Version 0: the first there is. */
+softcard_key_set *softcard_key_set_for_channel(softcard_application *domain, uint8_t version);
+
+/* Decrypts under the DEK, appends to `keys`; `size` is the key's, the cryptogram may be padded to blocks. */
+softcard_status softcard_new_key_add(softcard_new_keys *keys, uint8_t identifier, kf_cipher *key_encryption,
+                                     kf_view cryptogram, size_t size);
+void softcard_new_keys_clear(softcard_new_keys *keys);
+/* Adds or replaces all of them, or changes nothing. On success the values belong to the domain. */
+softcard_status softcard_new_keys_commit(softcard_new_keys *keys, softcard_application *domain);
+softcard_status softcard_key_sets_delete(softcard_application *domain, uint8_t version, uint8_t identifier);
+
+softcard_status softcard_put_key(struct softcard_request *request);
+/* Appends key information data structures C0 (GlobalPlatform 11.3.3.1). */
+void softcard_key_information(const softcard_application *domain, kf_buffer *output);
+/* Appends the three bytes of the key check value. */
+kf_code softcard_key_check_value(const softcard_key *key, kf_buffer *output) KF_MUST_USE;
+
+#endif

@@ -1,0 +1,129 @@
+#include "softcard/registry.h"
+
+#include <string.h>
+
+enum { AID_MIN = 5 };
+
+const softcard_aid softcard_issuer_aid = {8, {0xA0, 0x00, 0x00, 0x01, 0x51, 0x00, 0x00, 0x00}};
+const softcard_aid softcard_domain_load_file = {7, {0xA0, 0x00, 0x00, 0x01, 0x51, 0x53, 0x50}};
+const softcard_aid softcard_domain_module = {8, {0xA0, 0x00, 0x00, 0x01, 0x51, 0x53, 0x50, 0x41}};
+/* Proprietary (ISO/IEC 7816-4 8.2.1.2, category F): "KFPAY". */
+const softcard_aid softcard_applet_load_file = {6, {0xF0, 'K', 'F', 'P', 'A', 'Y'}};
+const softcard_aid softcard_applet_module = {7, {0xF0, 'K', 'F', 'P', 'A', 'Y', 0x01}};
+
+kf_code softcard_aid_of(kf_view bytes, softcard_aid *ret_aid)
+{
+    if (bytes.size < AID_MIN || bytes.size > SOFTCARD_AID_MAX) return KF_ERR_CARD_DATA;
+    softcard_aid aid = {.size = (uint8_t)bytes.size};
+    memcpy(aid.bytes, bytes.data, bytes.size);
+    *ret_aid = aid;
+    return KF_OK;
+}
+
+kf_view softcard_aid_view(const softcard_aid *aid)
+{
+    return kf_view_of(aid->bytes, aid->size);
+}
+
+bool softcard_aid_equal(const softcard_aid *left, const softcard_aid *right)
+{
+    return kf_view_equal(softcard_aid_view(left), softcard_aid_view(right));
+}
+
+softcard_application *softcard_issuer(softcard_state *state)
+{
+    return &state->applications[0];
+}
+
+softcard_application *softcard_application_find(softcard_state *state, const softcard_aid *aid)
+{
+    for (size_t i = 0; i < state->application_count; i++)
+        if (softcard_aid_equal(&state->applications[i].aid, aid)) return &state->applications[i];
+    return NULL;
+}
+
+softcard_load_file *softcard_load_file_find(softcard_state *state, const softcard_aid *aid)
+{
+    for (size_t i = 0; i < state->load_file_count; i++)
+        if (softcard_aid_equal(&state->load_files[i].aid, aid)) return &state->load_files[i];
+    return NULL;
+}
+
+bool softcard_is_domain(const softcard_application *application)
+{
+    return application->kind != SOFTCARD_APPLET;
+}
+
+bool softcard_may_manage(const softcard_application *domain)
+{
+    return domain->kind == SOFTCARD_ISSUER_DOMAIN ||
+           (softcard_is_domain(domain) && (domain->privileges[1] & SOFTCARD_PRIVILEGE_AUTHORIZED) != 0);
+}
+
+softcard_application *softcard_key_domain(softcard_state *state, softcard_application *application)
+{
+    softcard_application *here = application;
+    for (size_t depth = 0; depth < SOFTCARD_APPLICATIONS_MAX; depth++) {
+        if (softcard_is_domain(here) && here->key_set_count > 0) return here;
+        softcard_application *above = softcard_application_find(state, &here->domain);
+        if (above == NULL || above == here) break;
+        here = above;
+    }
+    return softcard_issuer(state);
+}
+
+softcard_application *softcard_application_add(softcard_state *state)
+{
+    if (state->application_count == SOFTCARD_APPLICATIONS_MAX) return NULL;
+    return &state->applications[state->application_count++];
+}
+
+void softcard_application_remove(softcard_state *state, softcard_application *application)
+{
+    for (size_t set = 0; set < SOFTCARD_KEY_SETS_MAX; set++)
+        for (size_t key = 0; key < SOFTCARD_KEYS_MAX; key++)
+            kf_secret_free(&application->key_sets[set].keys[key].value);
+    for (size_t datum = 0; datum < SOFTCARD_DATA_MAX; datum++)
+        kf_buffer_clear(&application->data[datum].value);
+    size_t index = (size_t)(application - state->applications);
+    memmove(application, application + 1, (state->application_count - index - 1) * sizeof *application);
+    state->application_count--;
+    memset(&state->applications[state->application_count], 0, sizeof *application);
+}
+
+softcard_load_file *softcard_load_file_add(softcard_state *state)
+{
+    if (state->load_file_count == SOFTCARD_LOAD_FILES_MAX) return NULL;
+    return &state->load_files[state->load_file_count++];
+}
+
+void softcard_load_file_remove(softcard_state *state, softcard_load_file *load_file)
+{
+    size_t index = (size_t)(load_file - state->load_files);
+    memmove(load_file, load_file + 1, (state->load_file_count - index - 1) * sizeof *load_file);
+    state->load_file_count--;
+    memset(&state->load_files[state->load_file_count], 0, sizeof *load_file);
+}
+
+const softcard_datum *softcard_datum_find(const softcard_application *application, uint16_t tag)
+{
+    for (size_t i = 0; i < application->datum_count; i++)
+        if (application->data[i].tag == tag) return &application->data[i];
+    return NULL;
+}
+
+kf_code softcard_datum_set(softcard_application *application, uint16_t tag, kf_view value)
+{
+    if (value.size > SOFTCARD_DATUM_MAX) return KF_ERR_TOO_LONG;
+    size_t place = 0;
+    while (place < application->datum_count && application->data[place].tag != tag)
+        place++;
+    if (place == SOFTCARD_DATA_MAX) return KF_ERR_TOO_LONG;
+    kf_buffer content = KF_BUFFER_INIT;
+    kf_buffer_append(&content, value);
+    KF_TRY(kf_buffer_status(&content));
+    kf_buffer_clear(&application->data[place].value);
+    application->data[place] = (softcard_datum){tag, content};
+    if (place == application->datum_count) application->datum_count++;
+    return KF_OK;
+}

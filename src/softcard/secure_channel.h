@@ -1,0 +1,66 @@
+/* Secure channels as the card sees them: which keys, how many tries, what level; the arithmetic of SCP03 is
+ * in scp03_card.c. */
+#ifndef KEYFILL_SOFTCARD_SECURE_CHANNEL_H
+#define KEYFILL_SOFTCARD_SECURE_CHANNEL_H
+
+#include <keyfill/cipher.h>
+
+#include "softcard/apdu.h"
+#include "softcard/state.h"
+
+struct softcard_request;
+
+/* Amendment D 5.1, table 5-1. */
+enum {
+    SOFTCARD_I_S16 = 0x01,
+    SOFTCARD_I_PSEUDO_RANDOM = 0x10,
+    SOFTCARD_I_RESPONSE_MAC = 0x20,
+    SOFTCARD_I_RESPONSE_ENCRYPTION = 0x40,
+};
+
+/* GlobalPlatform table 10-1. */
+enum {
+    SOFTCARD_LEVEL_MAC = 0x01,
+    SOFTCARD_LEVEL_ENCRYPTION = 0x02,
+    SOFTCARD_LEVEL_RESPONSE_MAC = 0x10,
+    SOFTCARD_LEVEL_RESPONSE_ENCRYPTION = 0x20,
+};
+
+enum { SOFTCARD_CHALLENGE_MAX = 16 };
+
+typedef enum softcard_phase {
+    SOFTCARD_NO_SESSION,
+    SOFTCARD_CHALLENGED, /* INITIALIZE UPDATE was answered */
+    SOFTCARD_SESSION,
+} softcard_phase;
+
+typedef struct softcard_secure_channel {
+    softcard_phase phase;
+    uint8_t level;
+    uint8_t parameter; /* i */
+    softcard_aid key_domain;
+    uint8_t key_version;
+    kf_cipher *encryption;
+    kf_cipher *mac;
+    kf_cipher *response_mac;
+    kf_cipher *key_encryption; /* the static DEK */
+    uint8_t chaining_value[16];
+    uint8_t counter[16];
+    uint8_t host_challenge[SOFTCARD_CHALLENGE_MAX];
+    uint8_t card_challenge[SOFTCARD_CHALLENGE_MAX];
+} softcard_secure_channel;
+
+void softcard_secure_channel_end(softcard_secure_channel *secure);
+/* Whether i is one that this card can be. */
+bool softcard_parameter_is_supported(uint8_t parameter);
+
+softcard_status softcard_initialize_update(struct softcard_request *request);
+softcard_status softcard_external_authenticate(struct softcard_request *request);
+
+/* Takes secure messaging off a command according to the level; its plain data go to `plain`. A command that
+ * does not verify, or that is not protected as the level asks, ends the session. */
+softcard_status softcard_unwrap(struct softcard_request *request, kf_buffer *plain);
+/* Puts it on an answer: `response` holds its data alone. */
+softcard_status softcard_wrap(softcard_secure_channel *secure, softcard_status status, kf_buffer *response);
+
+#endif

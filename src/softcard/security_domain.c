@@ -1,0 +1,133 @@
+#include "softcard/security_domain.h"
+
+#include "softcard/card.h"
+#include "softcard/key_sets.h"
+#include "softcard/registry.h"
+#include "softcard/tlv.h"
+
+enum {
+    TAG_ISSUER_IDENTIFICATION = 0x42,
+    TAG_CARD_IMAGE = 0x45,
+    TAG_CARD_DATA = 0x66,
+    TAG_SEQUENCE_COUNTER = 0xC1,
+    TAG_KEY_DIVERSIFICATION = 0xCF,
+    TAG_KEY_INFORMATION = 0xE0,
+    TAG_PROVIDER_URL = 0x5F50,
+    TAG_CPLC = 0x9F7F,
+};
+
+/* Card recognition data (H.2, table H-1): GlobalPlatform, version 2.3.1, unique identification, SCP03 with i,
+ * Java Card 3 as the chip details. */
+static void append_recognition_data(uint8_t parameter, kf_buffer *output)
+{
+    static const uint8_t head[] = {0x06, 0x07, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x01, 0x60, 0x0C, 0x06,
+                                   0x0A, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x02, 0x02, 0x03, 0x01, 0x63,
+                                   0x09, 0x06, 0x07, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x03, 0x64, 0x0B,
+                                   0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x04, 0x03};
+    static const uint8_t tail[] = {0x66, 0x0C, 0x06, 0x0A, 0x2B, 0x06, 0x01,
+                                   0x04, 0x01, 0x2A, 0x02, 0x6E, 0x01, 0x03};
+    uint8_t inner[sizeof head + 1 + sizeof tail];
+    kf_buffer content = kf_buffer_with_limit(sizeof inner);
+    kf_buffer_append(&content, KF_VIEW(head));
+    kf_buffer_append_u8(&content, parameter);
+    kf_buffer_append(&content, KF_VIEW(tail));
+    softcard_tlv_append(output, 0x73, kf_buffer_view(&content));
+    kf_buffer_clear(&content);
+}
+
+/* Table 11-81. */
+softcard_status softcard_domain_select(softcard_request *request)
+{
+    static const uint8_t longest_data[] = {0x9F, 0x65, 0x01, 0xFF};
+    KF_CLEANUP(kf_buffer_clear) kf_buffer proprietary = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer inner = KF_BUFFER_INIT;
+    append_recognition_data(request->application->channel_parameter, &proprietary);
+    kf_buffer_append(&proprietary, KF_VIEW(longest_data));
+    softcard_tlv_append(&inner, 0x84, softcard_aid_view(&request->application->aid));
+    softcard_tlv_append(&inner, 0xA5, kf_buffer_view(&proprietary));
+    if (kf_buffer_status(&proprietary) != KF_OK || kf_buffer_status(&inner) != KF_OK) return SW_INTERNAL;
+    softcard_tlv_append(request->response, 0x6F, kf_buffer_view(&inner));
+    bool locked = softcard_issuer(request->card->state)->life_cycle == SOFTCARD_CARD_LOCKED;
+    return locked ? 0x6283 : SW_OK;
+}
+
+static softcard_status answer_datum(softcard_request *request, uint16_t tag)
+{
+    const softcard_datum *datum = softcard_datum_find(request->application, tag);
+    if (datum == NULL) return SW_REFERENCE_NOT_FOUND;
+    softcard_tlv_append(request->response, tag, kf_buffer_view(&datum->value));
+    return SW_OK;
+}
+
+static softcard_status answer_sequence_counter(softcard_request *request)
+{
+    softcard_application *domain = softcard_key_domain(request->card->state, request->application);
+    const softcard_key_set *keys = softcard_key_set_for_channel(domain, 0);
+    if (keys == NULL || (domain->channel_parameter & SOFTCARD_I_PSEUDO_RANDOM) == 0)
+        return SW_REFERENCE_NOT_FOUND;
+    const uint8_t counter[] = {(uint8_t)(keys->sequence_counter >> 16),
+                               (uint8_t)(keys->sequence_counter >> 8), (uint8_t)keys->sequence_counter};
+    softcard_tlv_append(request->response, TAG_SEQUENCE_COUNTER, KF_VIEW(counter));
+    return SW_OK;
+}
+
+softcard_status softcard_domain_get_data(softcard_request *request)
+{
+    const softcard_state *state = request->card->state;
+    uint16_t tag = (uint16_t)(request->command.p1 << 8 | request->command.p2);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer inner = KF_BUFFER_INIT;
+    switch (tag) {
+    case TAG_CPLC: softcard_tlv_append(request->response, tag, KF_VIEW(state->cplc)); return SW_OK;
+    case TAG_KEY_DIVERSIFICATION:
+        softcard_tlv_append(request->response, tag, KF_VIEW(state->kdd));
+        return SW_OK;
+    case TAG_CARD_DATA: append_recognition_data(request->application->channel_parameter, &inner); break;
+    case TAG_KEY_INFORMATION: softcard_key_information(request->application, &inner); break;
+    case TAG_SEQUENCE_COUNTER: return answer_sequence_counter(request);
+    case TAG_ISSUER_IDENTIFICATION:
+    case TAG_CARD_IMAGE:
+    case TAG_PROVIDER_URL: return answer_datum(request, tag);
+    default: return SW_REFERENCE_NOT_FOUND;
+    }
+    if (kf_buffer_status(&inner) != KF_OK) return SW_INTERNAL;
+    softcard_tlv_append(request->response, tag, kf_buffer_view(&inner));
+    return SW_OK;
+}
+
+/* 5.1.1: forward only, but for CARD_LOCKED, which goes back to SECURED. */
+static softcard_status set_card_state(softcard_application *issuer, uint8_t wanted)
+{
+    uint8_t present = issuer->life_cycle;
+    bool forward = (wanted == SOFTCARD_CARD_INITIALIZED && present == SOFTCARD_CARD_OP_READY) ||
+                   (wanted == SOFTCARD_CARD_SECURED &&
+                    (present == SOFTCARD_CARD_INITIALIZED || present == SOFTCARD_CARD_LOCKED)) ||
+                   (wanted == SOFTCARD_CARD_LOCKED && present == SOFTCARD_CARD_SECURED) ||
+                   wanted == SOFTCARD_CARD_TERMINATED;
+    if (!forward) return SW_CONDITIONS;
+    issuer->life_cycle = wanted;
+    return SW_OK;
+}
+
+/* 5.3.1: b8 of the state locks; without it the state from before the lock comes back. */
+static softcard_status set_application_lock(softcard_request *request, uint8_t wanted)
+{
+    softcard_aid aid;
+    if (softcard_aid_of(request->command.data, &aid) != KF_OK) return SW_WRONG_DATA;
+    softcard_application *application = softcard_application_find(request->card->state, &aid);
+    if (application == NULL || application->kind == SOFTCARD_ISSUER_DOMAIN) return SW_REFERENCE_NOT_FOUND;
+    if ((wanted & SOFTCARD_LOCKED) != 0)
+        application->life_cycle |= SOFTCARD_LOCKED;
+    else
+        application->life_cycle &= (uint8_t)~SOFTCARD_LOCKED;
+    return SW_OK;
+}
+
+softcard_status softcard_set_status(softcard_request *request)
+{
+    if (!softcard_may_manage(request->application)) return SW_CONDITIONS;
+    switch (request->command.p1) {
+    case 0x80: return set_card_state(softcard_issuer(request->card->state), request->command.p2);
+    case 0x40: return set_application_lock(request, request->command.p2);
+    default: return SW_WRONG_P1P2;
+    }
+}
