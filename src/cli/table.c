@@ -21,6 +21,10 @@ static void make_cell(const json_t *row, const char *member, cell_text *cell)
         (void)snprintf(cell->number, sizeof cell->number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
         cell->text = cell->number;
     }
+    if (json_is_real(value)) {
+        (void)snprintf(cell->number, sizeof cell->number, "%.1f", json_real_value(value));
+        cell->text = cell->number;
+    }
 }
 
 /* Characters of UTF-8 text, as far as a terminal's columns are concerned. */

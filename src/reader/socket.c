@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <keyfill/card_data.h>
 #include <keyfill/secret.h>
 
 #include "base/file.h"
@@ -160,19 +161,13 @@ static kf_code socket_wait(void *opaque, bool present, unsigned timeout, kf_erro
     return kf_fail(error, KF_ERR_READER_TIMEOUT, "reader %s: the card is still in the reader", state->name);
 }
 
-/* ISO/IEC 7816-3 §8.2.3: the first TD byte names the first protocol offered; without one it is T=0. */
-static bool atr_offers_t0(const kf_answer_to_reset *atr)
+/* The first protocol offered is used; an ATR that cannot be understood offers T=0 (ISO/IEC 7816-3 §8.2.3). */
+static bool atr_offers_t0(const kf_answer_to_reset *answer)
 {
-    kf_cursor cursor = kf_cursor_of(kf_view_of(atr->bytes, atr->size));
-    uint8_t format = 0;
-    if (kf_cursor_skip(&cursor, 1) != KF_OK || kf_cursor_u8(&cursor, &format) != KF_OK) return true;
-    size_t before_td =
-        (size_t)((format >> 4) & 1) + (size_t)((format >> 5) & 1) + (size_t)((format >> 6) & 1);
-    uint8_t td = 0;
-    if ((format & 0x80) == 0 || kf_cursor_skip(&cursor, before_td) != KF_OK ||
-        kf_cursor_u8(&cursor, &td) != KF_OK)
+    kf_atr atr;
+    if (kf_atr_parse(kf_view_of(answer->bytes, answer->size), &atr) != KF_OK || atr.protocol_count == 0)
         return true;
-    return (td & 0x0F) == 0;
+    return atr.protocols[0] == 0;
 }
 
 static kf_code socket_connect(void *opaque, unsigned timeout, kf_answer_to_reset *ret_atr, kf_error *error)
