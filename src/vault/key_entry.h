@@ -75,6 +75,13 @@ bool kf_key_size_fits(kf_algorithm algorithm, size_t size);
 /* The check value shown for a base key. */
 kf_code kf_key_entry_kcv(kf_algorithm algorithm, const kf_secret *key, kf_kcv *ret_kcv) KF_MUST_USE;
 
+/* How far another unit's revisions have arrived over a pair of units. */
+typedef struct kf_key_peer {
+    char name[KF_CATEGORY_SIZE];
+    uint64_t revision;
+} kf_key_peer;
+#define KF_KEY_PEERS_MAX 64
+
 /* "payment/cn-north/1", for messages and receipts. */
 typedef struct kf_key_label {
     char text[KF_CATEGORY_SIZE + 32];

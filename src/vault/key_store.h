@@ -11,7 +11,6 @@
 typedef struct kf_key_store kf_key_store;
 
 #define KF_KEY_STORE_ENTRIES_MAX 4096
-#define KF_KEY_STORE_PEERS_MAX 64 /* pairs of units whose revisions are remembered */
 
 /* Where the sealed state is kept: two files, opened before the sandbox closes and held. */
 typedef struct kf_key_slots {
@@ -75,6 +74,8 @@ kf_code kf_key_policy_check(const kf_key_entry *entry, kf_error *error) KF_MUST_
 
 /* Key blocks (key_transfer.c): the last revision accepted from, and the wrapping for, the other unit. */
 uint64_t kf_key_store_peer_revision(const kf_key_store *store, const char *peer);
+/* All of them; owned by the store. */
+const kf_key_peer *kf_key_store_peers(const kf_key_store *store, size_t *ret_count);
 /* What arrived over a pair of units: entry as stated and authenticated there (its revision is the peer's),
  * `key` NULL for a destroyed one. Adds or replaces, and remembers the revision. */
 kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,

@@ -29,12 +29,13 @@ typedef enum kf_vault_unit {
     KF_VAULT_BKMU = 2,
 } kf_vault_unit;
 
-#define KF_VAULT_FRAME_HEAD 14                         /* bytes: length, kind, id */
-#define KF_VAULT_PAYLOAD_MAX ((size_t)4 * 1024 * 1024) /* bytes: the largest payload of any kind, both ways  \
-                                                        */
-#define KF_VAULT_RECEIPTS_MAX 64                       /* an answer */
-#define KF_VAULT_RECEIPT_SIZE 1024                     /* bytes: the longest receipt */
-#define KF_MESSAGE_VERSION 1                           /* the version byte of every payload */
+#define KF_VAULT_FRAME_HEAD 14 /* bytes: length, kind, id */
+#define KF_VAULT_PAYLOAD_MAX                                                                                 \
+    ((size_t)4 * 1024 * 1024)      /* bytes: the largest payload of any kind, both ways                      \
+                                    */
+#define KF_VAULT_RECEIPTS_MAX 64   /* an answer */
+#define KF_VAULT_RECEIPT_SIZE 1024 /* bytes: the longest receipt */
+#define KF_MESSAGE_VERSION 1       /* the version byte of every payload */
 
 typedef struct kf_vault_frame {
     uint16_t kind;

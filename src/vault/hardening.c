@@ -1,0 +1,182 @@
+#include "vault/hardening.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "crypto/digest.h"
+#include "crypto/random.h"
+#include <keyfill/cipher.h>
+
+/* Sanitizers reserve terabytes of shadow memory and use system calls of their own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_SANITIZER true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNDER_SANITIZER true
+#endif
+#endif
+#ifndef UNDER_SANITIZER
+#define UNDER_SANITIZER false
+#endif
+
+/* The vault's memory with room for Argon2id at its default cost. */
+#define LOCKED_MEMORY_NEEDED ((rlim_t)256 * 1024 * 1024)
+
+static kf_code lock_memory(kf_error *error)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
+        (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < LOCKED_MEMORY_NEEDED))
+        return kf_fail(
+            error, KF_ERR_SECRET_MEMORY,
+            "the vault may not lock all its memory: raise the limit (LimitMEMLOCK=, ulimit -l) to %llu MiB",
+            (unsigned long long)(LOCKED_MEMORY_NEEDED >> 20));
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+        return kf_fail(error, KF_ERR_SECRET_MEMORY, "the vault's memory cannot be locked: %s",
+                       strerror(errno));
+    return KF_OK;
+}
+
+kf_code kf_vault_harden_process(bool development, kf_error *error)
+{
+    struct rlimit no_core = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &no_core) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return kf_fail(error, KF_ERR_SYSTEM, "the vault cannot forbid dumps and new privileges: %s",
+                       strerror(errno));
+    if (UNDER_SANITIZER) {
+        kf_log(KF_LOG_WARNING, "built with a sanitizer: memory is not locked, system calls are not filtered");
+        return KF_OK;
+    }
+    kf_code code = lock_memory(error);
+    if (code == KF_OK || !development) return code;
+    kf_log(KF_LOG_WARNING, "development: %s", error != NULL ? kf_error_text(error) : kf_code_meaning(code));
+    return KF_OK;
+}
+
+static kf_code try_cipher(kf_algorithm algorithm, size_t key_size)
+{
+    static const uint8_t zeros[32];
+    kf_cipher *cipher = NULL;
+    KF_TRY(kf_cipher_new(algorithm, kf_view_of(zeros, key_size), &cipher));
+    uint8_t mac[KF_BLOCK_MAX];
+    kf_code code = kf_cmac(cipher, kf_view_of(zeros, sizeof zeros), mac);
+    kf_cipher_free(&cipher);
+    return code;
+}
+
+static kf_code try_all(void)
+{
+    static const size_t aes_sizes[] = {16, 24, 32};
+    uint8_t bytes[KF_DIGEST_SIZE];
+    for (size_t i = 0; i < sizeof aes_sizes / sizeof aes_sizes[0]; i++)
+        KF_TRY(try_cipher(KF_AES, aes_sizes[i]));
+    KF_TRY(try_cipher(KF_TDES, 16));
+    KF_TRY(try_cipher(KF_TDES, 24));
+    KF_TRY(try_cipher(KF_SM4, 16));
+    KF_TRY(kf_sha256(kf_view_of(bytes, 0), bytes));
+    KF_TRY(kf_sm3(kf_view_of(bytes, 0), bytes));
+    return kf_random_bytes(bytes, sizeof bytes);
+}
+
+kf_code kf_vault_warm_up(kf_error *error)
+{
+    return kf_fail_plain(error, try_all());
+}
+
+static const int allowed_calls[] = {
+    /* descriptors that are there */
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(pread64),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(lseek),
+    SCMP_SYS(fdatasync),
+    SCMP_SYS(fsync),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(close),
+    SCMP_SYS(fstat),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(flock),
+    /* memory */
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(mlock),
+    SCMP_SYS(mlock2),
+    SCMP_SYS(munlock),
+    /* time, randomness, locks, signals, the end */
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(time),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(futex),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+};
+
+/* Tried by the C library and by OpenSSL, which do without. */
+static const int refused_calls[] = {
+    SCMP_SYS(open),       SCMP_SYS(openat),  SCMP_SYS(stat),
+    SCMP_SYS(newfstatat), SCMP_SYS(access),  SCMP_SYS(ioctl),
+    SCMP_SYS(sysinfo),    SCMP_SYS(getcwd),  SCMP_SYS(readlink),
+    SCMP_SYS(getuid),     SCMP_SYS(geteuid), SCMP_SYS(getgid),
+    SCMP_SYS(getegid),    SCMP_SYS(fcntl),   SCMP_SYS(sched_getaffinity),
+};
+
+static int add_rules(scmp_filter_ctx filter)
+{
+    for (size_t i = 0; i < sizeof allowed_calls / sizeof allowed_calls[0]; i++) {
+        int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed_calls[i], 0);
+        if (result != 0) return result;
+    }
+    for (size_t i = 0; i < sizeof refused_calls / sizeof refused_calls[0]; i++) {
+        int result = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), refused_calls[i], 0);
+        if (result != 0) return result;
+    }
+    /* Memory yes, code no. */
+    const scmp_datum_t executable = PROT_EXEC;
+    int result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+                                  SCMP_A2(SCMP_CMP_MASKED_EQ, executable, 0));
+    if (result != 0) return result;
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                            SCMP_A2(SCMP_CMP_MASKED_EQ, executable, 0));
+}
+
+kf_code kf_vault_close_doors(kf_error *error)
+{
+    if (UNDER_SANITIZER) return KF_OK;
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    if (filter == NULL) return kf_fail(error, KF_ERR_SYSTEM, "the filter of system calls cannot be made");
+    int result = add_rules(filter);
+    if (result == 0) result = seccomp_load(filter);
+    seccomp_release(filter);
+    if (result != 0)
+        return kf_fail(error, KF_ERR_SYSTEM, "the filter of system calls cannot be set: %s",
+                       strerror(-result));
+    return KF_OK;
+}

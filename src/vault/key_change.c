@@ -1,0 +1,211 @@
+/* Changes of the key store: each is made to a draft, made durable, and only then there. */
+#include <string.h>
+
+#include "vault/key_store_state.h"
+
+static kf_code make_material(const kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,
+                             void **ret_material)
+{
+    const kf_key_custody *custody = store->custody;
+    if (key == NULL) return custody->generate(custody->context, entry->algorithm, entry->size, ret_material);
+    return custody->import(custody->context, key, ret_material);
+}
+
+static kf_code check_value_of(const kf_key_store *store, const void *material, kf_key_entry *entry)
+{
+    KF_CLEANUP(kf_secret_free) kf_secret *key = NULL;
+    KF_TRY(store->custody->expose(store->custody->context, material, &key));
+    return kf_key_entry_kcv(entry->algorithm, key, &entry->kcv);
+}
+
+/* A record with a material of its own, from an entry and the key it is to have. */
+static kf_code make_record(const kf_key_store *store, kf_key_entry *entry, const kf_secret *key,
+                           kf_key_record **ret_record, kf_error *error)
+{
+    void *material = NULL;
+    if (key != NULL && kf_secret_size(key) != entry->size)
+        return kf_fail(error, KF_ERR_KEY_SIZE, "the key has %zu bytes, %zu were announced",
+                       kf_secret_size(key), entry->size);
+    KF_TRY(kf_fail_plain(error, make_material(store, entry, key, &material)));
+    kf_code code = kf_fail_plain(error, check_value_of(store, material, entry));
+    if (code == KF_OK) code = kf_key_record_new(entry, material, ret_record, error);
+    if (code != KF_OK) store->custody->destroy(store->custody->context, material);
+    return code;
+}
+
+static void undo_record(const kf_key_store *store, kf_key_record *record)
+{
+    if (record->material != NULL) store->custody->destroy(store->custody->context, record->material);
+    kf_key_record_free(&record);
+}
+
+static kf_code insert_and_commit(kf_key_store *store, kf_key_record *record, kf_error *error)
+{
+    kf_key_table draft;
+    KF_TRY(kf_fail_plain(error, kf_key_table_draft(&store->table, &draft)));
+    if (kf_key_table_insert(&draft, record) != KF_OK) {
+        kf_key_table_drop(&draft);
+        return kf_fail(error, KF_ERR_KEY_STORE, "the key store is full: it holds %d keys",
+                       KF_KEY_STORE_ENTRIES_MAX);
+    }
+    if (record->entry.origin[0] != '\0') {
+        kf_code code = kf_key_table_set_peer(&draft, record->entry.origin, record->entry.revision);
+        if (code != KF_OK) {
+            kf_key_table_drop(&draft);
+            return kf_fail(error, code, "the key store knows %d pairs of units already", KF_KEY_PEERS_MAX);
+        }
+    }
+    return kf_key_store_commit(store, &draft, error);
+}
+
+static kf_code add_record(kf_key_store *store, kf_key_entry *entry, const kf_secret *key,
+                          const kf_key_entry **ret_entry, kf_error *error)
+{
+    if (kf_key_table_find(&store->table, entry->purpose, entry->category, entry->version) != NULL)
+        return kf_fail(error, KF_ERR_CONFLICT, "base key %s exists", kf_key_label_of(entry).text);
+    kf_key_record *record = NULL;
+    KF_TRY(make_record(store, entry, key, &record, error));
+    kf_code code = insert_and_commit(store, record, error);
+    if (code != KF_OK) {
+        undo_record(store, record);
+        return code;
+    }
+    *ret_entry = &record->entry;
+    return KF_OK;
+}
+
+kf_code kf_key_store_add(kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,
+                         uint64_t now_seconds, const kf_key_entry **ret_entry, kf_error *error)
+{
+    kf_key_entry made = *entry;
+    if (made.version == 0) made.version = kf_key_store_latest(store, made.purpose, made.category) + 1;
+    if (made.state != KF_KEY_ACTIVE && made.state != KF_KEY_PRE_ACTIVE)
+        return kf_fail(error, KF_ERR_STATE, "a new key is active or pre-active, not %s",
+                       kf_key_state_name(made.state));
+    KF_TRY(kf_key_policy_check(&made, error));
+    made.created = now_seconds;
+    made.revision = store->table.revision + 1;
+    made.origin[0] = '\0';
+    return add_record(store, &made, key, ret_entry, error);
+}
+
+/* SP 800-57 Part 1, 7.2 and figure 3, without the compromised states. */
+static bool may_follow(kf_key_state from, kf_key_state to)
+{
+    switch (to) {
+    case KF_KEY_ACTIVE: return from == KF_KEY_PRE_ACTIVE || from == KF_KEY_SUSPENDED;
+    case KF_KEY_SUSPENDED: return from == KF_KEY_ACTIVE;
+    case KF_KEY_DEACTIVATED: return from == KF_KEY_ACTIVE || from == KF_KEY_SUSPENDED;
+    case KF_KEY_DESTROYED: return from != KF_KEY_DESTROYED;
+    case KF_KEY_PRE_ACTIVE: return false;
+    }
+    return false;
+}
+
+/* Puts `entry` in the place of `old`; `remember` names a pair of units whose revision it carries. */
+static kf_code replace_record(kf_key_store *store, kf_key_record *old, const kf_key_entry *entry,
+                              const kf_key_entry **ret_entry, kf_error *error)
+{
+    void *material = old->material;
+    bool destroyed = entry->state == KF_KEY_DESTROYED;
+    kf_key_record *record = NULL;
+    KF_TRY(kf_key_record_new(entry, destroyed ? NULL : material, &record, error));
+    kf_key_table draft;
+    kf_code code = kf_fail_plain(error, kf_key_table_draft(&store->table, &draft));
+    if (code == KF_OK) {
+        kf_key_table_replace(&draft, old, record);
+        if (entry->origin[0] != '\0' && entry->revision > kf_key_table_peer(&draft, entry->origin))
+            code = kf_fail_plain(error, kf_key_table_set_peer(&draft, entry->origin, entry->revision));
+        if (code == KF_OK)
+            code = kf_key_store_commit(store, &draft, error);
+        else
+            kf_key_table_drop(&draft);
+    }
+    if (code != KF_OK) {
+        kf_key_record_free(&record);
+        return code;
+    }
+    if (destroyed && material != NULL) store->custody->destroy(store->custody->context, material);
+    kf_key_record_free(&old);
+    *ret_entry = &record->entry;
+    return KF_OK;
+}
+
+kf_code kf_key_store_set_state(kf_key_store *store, const kf_key_entry *entry, kf_key_state state,
+                               const kf_key_entry **ret_entry, kf_error *error)
+{
+    kf_key_record *old = kf_key_table_find(&store->table, entry->purpose, entry->category, entry->version);
+    if (old == NULL || &old->entry != entry) return kf_fail_plain(error, KF_ERR_ARGUMENT);
+    if (entry->origin[0] != '\0' && state != KF_KEY_DESTROYED)
+        return kf_fail(error, KF_ERR_STATE,
+                       "%s came over %s: change its state at the base key management unit; here it can only "
+                       "be destroyed",
+                       kf_key_label_of(entry).text, entry->origin);
+    if (!may_follow(entry->state, state))
+        return kf_fail(error, KF_ERR_STATE, "%s is %s and cannot become %s", kf_key_label_of(entry).text,
+                       kf_key_state_name(entry->state), kf_key_state_name(state));
+    kf_key_entry changed = *entry;
+    changed.state = state;
+    if (entry->origin[0] == '\0') changed.revision = store->table.revision + 1;
+    return replace_record(store, old, &changed, ret_entry, error);
+}
+
+static kf_code accept_again(kf_key_store *store, kf_key_record *old, const kf_key_entry *entry,
+                            const kf_key_entry **ret_entry, kf_error *error)
+{
+    if (strcmp(old->entry.origin, entry->origin) != 0)
+        return kf_fail(error, KF_ERR_CONFLICT, "base key %s is here already and did not come over %s",
+                       kf_key_label_of(entry).text, entry->origin);
+    if (memcmp(old->entry.kcv.bytes, entry->kcv.bytes, KF_KCV_SIZE) != 0 ||
+        old->entry.algorithm != entry->algorithm || old->entry.size != entry->size)
+        return kf_fail(error, KF_ERR_CONFLICT,
+                       "base key %s is here with KCV %s, %s arrived: a version's key never changes",
+                       kf_key_label_of(entry).text, kf_kcv_show(old->entry.kcv).text,
+                       kf_kcv_show(entry->kcv).text);
+    kf_key_entry changed = *entry;
+    /* What was destroyed here stays so: its bytes are gone by someone's decision. */
+    if (old->entry.state == KF_KEY_DESTROYED) changed.state = KF_KEY_DESTROYED;
+    return replace_record(store, old, &changed, ret_entry, error);
+}
+
+static kf_code accept_destroyed(kf_key_store *store, const kf_key_entry *entry,
+                                const kf_key_entry **ret_entry, kf_error *error)
+{
+    kf_key_record *record = NULL;
+    KF_TRY(kf_key_record_new(entry, NULL, &record, error));
+    kf_code code = insert_and_commit(store, record, error);
+    if (code != KF_OK) {
+        kf_key_record_free(&record);
+        return code;
+    }
+    *ret_entry = &record->entry;
+    return KF_OK;
+}
+
+kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,
+                            const kf_key_entry **ret_entry, kf_error *error)
+{
+    kf_key_entry accepted = *entry;
+    KF_TRY(kf_category_check(accepted.origin, error));
+    KF_TRY(kf_key_policy_check(&accepted, error));
+    uint64_t known = kf_key_table_peer(&store->table, accepted.origin);
+    if (accepted.revision <= known)
+        return kf_fail(error, KF_ERR_REVISION,
+                       "revision %llu of %s is not newer than revision %llu, which is here",
+                       (unsigned long long)accepted.revision, accepted.origin, (unsigned long long)known);
+    accepted.policy.exportable = false;
+    if (key != NULL) {
+        kf_kcv found;
+        KF_TRY(kf_fail_plain(error, kf_key_entry_kcv(accepted.algorithm, key, &found)));
+        if (memcmp(found.bytes, accepted.kcv.bytes, KF_KCV_SIZE) != 0)
+            return kf_fail(error, KF_ERR_CHECK_VALUE, "the key of %s has KCV %s, %s was stated",
+                           kf_key_label_of(&accepted).text, kf_kcv_show(found).text,
+                           kf_kcv_show(accepted.kcv).text);
+    }
+    kf_key_record *old =
+        kf_key_table_find(&store->table, accepted.purpose, accepted.category, accepted.version);
+    if (old != NULL) return accept_again(store, old, &accepted, ret_entry, error);
+    if (accepted.state == KF_KEY_DESTROYED) return accept_destroyed(store, &accepted, ret_entry, error);
+    if (key == NULL) return kf_fail_plain(error, KF_ERR_ARGUMENT);
+    return add_record(store, &accepted, key, ret_entry, error);
+}

@@ -1,0 +1,133 @@
+/* Key blocks out of a base key management unit's vault and into a key management unit's. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "vault/key_acts.h"
+#include "vault/key_transfer.h"
+
+static bool goes_out(const kf_key_entry *entry)
+{
+    return entry->policy.exportable && entry->origin[0] == '\0';
+}
+
+typedef struct export_plan {
+    const kf_key_entry *entries[KF_KEY_BLOCK_BATCH_MAX]; /* oldest revision first */
+    size_t count;
+    uint64_t head;
+} export_plan;
+
+/* Keeps the `limit` oldest of those behind `after`, in order. */
+static void plan_entry(export_plan *plan, const kf_key_entry *entry, size_t limit)
+{
+    size_t position = plan->count;
+    while (position > 0 && plan->entries[position - 1]->revision > entry->revision)
+        position--;
+    if (position == limit) return;
+    size_t last = plan->count < limit ? plan->count++ : plan->count - 1;
+    for (size_t i = last; i > position; i--)
+        plan->entries[i] = plan->entries[i - 1];
+    plan->entries[position] = entry;
+}
+
+static void make_plan(const kf_key_store *store, const kf_key_export_request *request, export_plan *plan)
+{
+    memset(plan, 0, sizeof *plan);
+    for (size_t i = 0; i < kf_key_store_count(store); i++) {
+        const kf_key_entry *entry = kf_key_store_at(store, i);
+        if (!goes_out(entry)) continue;
+        if (entry->revision > plan->head) plan->head = entry->revision;
+        if (entry->revision > request->after) plan_entry(plan, entry, request->limit);
+    }
+}
+
+static kf_code append_message(const kf_vault *vault, const kf_key_export_request *request,
+                              const kf_key_entry *entry, uint64_t after, kf_buffer *answer, kf_error *error)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer block = KF_BUFFER_INIT;
+    KF_TRY(
+        kf_key_transfer_wrap(vault->keys, entry, request->pair, after, vault->clock() / 1000, &block, error));
+    kf_key_message message = {.purpose = entry->purpose,
+                              .version = entry->version,
+                              .revision = entry->revision,
+                              .after = after,
+                              .block = kf_buffer_view(&block)};
+    memcpy(message.pair, request->pair, sizeof message.pair);
+    memcpy(message.category, entry->category, sizeof message.category);
+    kf_key_message_put(answer, &message);
+    return kf_fail_plain(error, kf_buffer_status(answer));
+}
+
+static kf_code export_all(kf_vault *vault, const kf_key_export_request *request, const export_plan *plan,
+                          kf_buffer *answer, kf_error *error)
+{
+    kf_buffer_append_u8(answer, KF_MESSAGE_VERSION);
+    kf_buffer_append_u64(answer, plan->head);
+    kf_buffer_append_u16(answer, (uint16_t)plan->count);
+    uint64_t after = request->after;
+    for (size_t i = 0; i < plan->count; i++) {
+        const kf_key_entry *entry = plan->entries[i];
+        kf_code code = append_message(vault, request, entry, after, answer, error);
+        kf_key_label label = kf_key_label_of(entry);
+        kf_kcv_text kcv = kf_kcv_show(entry->kcv);
+        kf_vault_act done = {&request->actor, "key.export", label.text, kcv.text, code};
+        kf_code written = kf_vault_receipt(vault, &done, NULL);
+        KF_TRY(code);
+        KF_TRY(kf_fail_plain(error, written));
+        after = entry->revision;
+    }
+    return KF_OK;
+}
+
+kf_code kf_vault_handle_export(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error)
+{
+    kf_key_export_request wanted;
+    KF_TRY(kf_fail_plain(error, kf_key_export_request_take(request, &wanted)));
+    KF_TRY(kf_category_check(wanted.pair, error));
+    KF_TRY(kf_vault_ready(vault, error));
+    export_plan plan;
+    make_plan(vault->keys, &wanted, &plan);
+    return export_all(vault, &wanted, &plan, answer, error);
+}
+
+static kf_code accept(kf_vault *vault, const kf_key_message *message, kf_key_entry *ret_entry,
+                      kf_error *error)
+{
+    kf_key_arrival arrival;
+    KF_TRY(kf_key_transfer_unwrap(vault->keys, message, &arrival, error));
+    uint64_t known = kf_key_store_peer_revision(vault->keys, arrival.entry.origin);
+    const kf_key_entry *accepted = NULL;
+    kf_code code;
+    if (arrival.after > known)
+        code =
+            kf_fail(error, KF_ERR_REVISION,
+                    "revision %llu follows on %llu, but only %llu has arrived over %s: pull what is missing",
+                    (unsigned long long)arrival.entry.revision, (unsigned long long)arrival.after,
+                    (unsigned long long)known, arrival.entry.origin);
+    else
+        code = kf_key_store_accept(vault->keys, &arrival.entry, arrival.key, &accepted, error);
+    kf_key_arrival_clear(&arrival);
+    KF_TRY(code);
+    *ret_entry = *accepted;
+    return KF_OK;
+}
+
+kf_code kf_vault_handle_import(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error)
+{
+    kf_key_import_request wanted;
+    kf_key_import_answer done;
+    memset(&done, 0, sizeof done);
+    KF_TRY(kf_fail_plain(error, kf_key_import_request_take(request, &wanted)));
+    KF_TRY(kf_vault_ready(vault, error));
+    kf_code code = accept(vault, &wanted.message, &done.entry, error);
+    kf_key_entry named = {.purpose = wanted.message.purpose, .version = wanted.message.version};
+    memcpy(named.category, wanted.message.category, sizeof named.category);
+    kf_key_label label = kf_key_label_of(&named);
+    kf_kcv_text kcv = kf_kcv_show(done.entry.kcv);
+    kf_vault_act act = {&wanted.actor, "key.accept", label.text, code == KF_OK ? kcv.text : NULL, code};
+    kf_code written = kf_vault_receipt(vault, &act, NULL);
+    if (code != KF_OK) return code;
+    KF_TRY(kf_fail_plain(error, written));
+    done.revision = kf_key_store_peer_revision(vault->keys, wanted.message.pair);
+    kf_key_import_answer_put(answer, &done);
+    return kf_buffer_status(answer);
+}

@@ -1,0 +1,169 @@
+/* keyfill-vault: started by a monitor, with one end of a socketpair. */
+#include <argp.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <keyfill/hex.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "vault/hardening.h"
+#include "vault/vault.h"
+
+#define PASSPHRASE_MIN 12 /* bytes */
+#define PASSPHRASE_MAX 1024
+
+typedef struct vault_options {
+    kf_vault_unit unit;
+    const char *directory;
+    const char *passphrase_file;
+    int descriptor;
+    bool development;
+} vault_options;
+
+enum { OPTION_UNIT = 256, OPTION_DIRECTORY, OPTION_PASSPHRASE, OPTION_DESCRIPTOR, OPTION_DEVELOPMENT };
+
+static const struct argp_option option_table[] = {
+    {"unit", OPTION_UNIT, "UNIT", 0, "kmu or bkmu", 0},
+    {"directory", OPTION_DIRECTORY, "DIR", 0, "where the key files are; the vault's user's alone", 0},
+    {"passphrase-file", OPTION_PASSPHRASE, "FILE", 0, "what opens them; the vault's user's alone", 0},
+    {"descriptor", OPTION_DESCRIPTOR, "N", 0, "the socket to the front", 0},
+    {"development", OPTION_DEVELOPMENT, NULL, 0, "take what is for development only", 0},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    vault_options *options = state->input;
+    char *end;
+    long number;
+    switch (key) {
+    case OPTION_UNIT:
+        if (strcmp(argument, "kmu") != 0 && strcmp(argument, "bkmu") != 0)
+            argp_error(state, "--unit is kmu or bkmu, not %s", argument);
+        options->unit = argument[0] == 'k' ? KF_VAULT_KMU : KF_VAULT_BKMU;
+        return 0;
+    case OPTION_DIRECTORY: options->directory = argument; return 0;
+    case OPTION_PASSPHRASE: options->passphrase_file = argument; return 0;
+    case OPTION_DESCRIPTOR:
+        errno = 0;
+        number = strtol(argument, &end, 10);
+        if (errno != 0 || *end != '\0' || end == argument || number < 3 || number > 1023)
+            argp_error(state, "--descriptor is a number from 3 to 1023, not %s", argument);
+        options->descriptor = (int)number;
+        return 0;
+    case OPTION_DEVELOPMENT: options->development = true; return 0;
+    case ARGP_KEY_END:
+        if (options->unit == 0 || options->directory == NULL || options->passphrase_file == NULL ||
+            options->descriptor < 0)
+            argp_error(state, "all of --unit, --directory, --passphrase-file and --descriptor are needed");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* What only the vault's user may read: otherwise the seal of the key files means nothing. */
+static kf_code check_private(int descriptor, const char *path, kf_error *error)
+{
+    struct stat found;
+    if (fstat(descriptor, &found) != 0)
+        return kf_fail(error, KF_ERR_KEY_STORE, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(found.st_mode) || found.st_uid != geteuid() || (found.st_mode & 0077) != 0)
+        return kf_fail(error, KF_ERR_KEY_STORE,
+                       "the passphrase file %s has owner %u and mode %04o; it must be a file of user %u with "
+                       "mode 0600 or 0400: "
+                       "chown %u %s && chmod 600 %s",
+                       path, (unsigned)found.st_uid, (unsigned)(found.st_mode & 07777), (unsigned)geteuid(),
+                       (unsigned)geteuid(), path, path);
+    return KF_OK;
+}
+
+static kf_code read_passphrase(const char *path, kf_secret **ret_passphrase, kf_error *error)
+{
+    KF_CLEANUP(kf_descriptor_close) int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (descriptor < 0)
+        return kf_fail(error, KF_ERR_KEY_STORE, "the passphrase file %s cannot be opened: %s", path,
+                       strerror(errno));
+    KF_TRY(check_private(descriptor, path, error));
+    char text[PASSPHRASE_MAX + 2];
+    ssize_t got = read(descriptor, text, sizeof text);
+    size_t size = got > 0 ? (size_t)got : 0;
+    if (size > 0 && text[size - 1] == '\n') size--;
+    kf_code code = KF_OK;
+    if (size < PASSPHRASE_MIN || size > PASSPHRASE_MAX)
+        code =
+            kf_fail(error, KF_ERR_KEY_STORE, "the passphrase in %s has %zu bytes: take %d to %d in one line",
+                    path, size, PASSPHRASE_MIN, PASSPHRASE_MAX);
+    else
+        code = kf_fail_plain(error, kf_secret_new(kf_view_of(text, size), ret_passphrase));
+    kf_wipe(text, sizeof text);
+    return code;
+}
+
+/* For officers who seal to it: compare this with what the unit says over the network. */
+static kf_code publish_box_key(const vault_options *options, const kf_key_store *keys, kf_error *error)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer path = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer text = KF_BUFFER_INIT;
+    kf_buffer_format(&path, "%s/vault.pub", options->directory);
+    kf_buffer_append_hex(&text, kf_view_of(kf_key_store_box_public(keys), KF_BOX_PUBLIC_SIZE));
+    kf_log(KF_LOG_INFO, "public key %s, key store revision %llu", kf_buffer_text(&text),
+           (unsigned long long)kf_key_store_revision(keys));
+    kf_buffer_append_u8(&text, '\n');
+    const char *name = kf_buffer_text(&path);
+    if (name == NULL || kf_buffer_status(&text) != KF_OK) return kf_fail_plain(error, KF_ERR_MEMORY);
+    return kf_file_replace(name, kf_buffer_view(&text), 0644, error);
+}
+
+static kf_code open_vault(const vault_options *options, kf_vault **ret_vault, kf_error *error)
+{
+    KF_CLEANUP(kf_secret_free) kf_secret *passphrase = NULL;
+    KF_CLEANUP(kf_key_slots_close) kf_key_slots slots = {{-1, -1}};
+    KF_CLEANUP(kf_key_store_free) kf_key_store *keys = NULL;
+    KF_TRY(kf_key_slots_open(options->directory, &slots, error));
+    KF_TRY(read_passphrase(options->passphrase_file, &passphrase, error));
+    KF_TRY(kf_key_store_open(&slots, passphrase, KF_PASSPHRASE_COST_DEFAULT, &keys, error));
+    KF_TRY(publish_box_key(options, keys, error));
+    KF_TRY(kf_vault_new(options->unit, keys, options->development, NULL, ret_vault, error));
+    keys = NULL;
+    return KF_OK;
+}
+
+static kf_code run(const vault_options *options, kf_error *error)
+{
+    KF_TRY(kf_vault_harden_process(options->development, error));
+    KF_TRY(kf_vault_warm_up(error));
+    struct stat found;
+    if (fstat(options->descriptor, &found) != 0 || !S_ISSOCK(found.st_mode))
+        return kf_fail(error, KF_ERR_USAGE,
+                       "descriptor %d is no socket: the vault is started by keyfill-kmud or keyfill-bkmd",
+                       options->descriptor);
+    KF_CLEANUP(kf_vault_free) kf_vault *vault = NULL;
+    KF_TRY(open_vault(options, &vault, error));
+    KF_TRY(kf_vault_close_doors(error));
+    return kf_vault_serve(vault, options->descriptor, error);
+}
+
+int main(int argc, char **argv)
+{
+    kf_log_start("keyfill-vault", KF_LOG_INFO);
+    vault_options options = {.descriptor = -1};
+    static const struct argp argp = {option_table, parse_option, NULL, "The vault of a key management unit.",
+                                     NULL,         NULL,         NULL};
+    argp_parse(&argp, argc, argv, 0, NULL, &options);
+    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) return KF_EXIT_INTERNAL;
+    kf_error error = {KF_OK, ""};
+    kf_code code = run(&options, &error);
+    if (code == KF_OK) return KF_EXIT_OK;
+    kf_log(KF_LOG_ERROR, "%s", kf_error_text(&error));
+    /* What breaks the protocol comes from the front, not from whoever set this up: the monitor starts both
+     * again. */
+    return code == KF_ERR_MALFORMED || code == KF_ERR_TOO_LONG ? KF_EXIT_INTERNAL : kf_code_exit_status(code);
+}

@@ -1,0 +1,26 @@
+#include "vault/requests.h"
+
+#include "vault/key_acts.h"
+#include "vault/key_messages.h"
+
+#define EITHER (KF_VAULT_KMU | KF_VAULT_BKMU)
+#define SMALL 4096      /* bytes: an entry with its policy, a sealed component */
+#define KEY_BLOCK 16384 /* bytes: the longest key block and what is around it */
+
+static const kf_vault_request_row rows[] = {
+    {KF_VAULT_STATUS, "status", EITHER, 1, kf_vault_handle_status},
+    {KF_VAULT_RESUME, "resume", EITHER, SMALL, kf_vault_handle_resume},
+    {KF_VAULT_KEY_LIST, "key list", EITHER, 1, kf_vault_handle_key_list},
+    {KF_VAULT_KEY_ACT, "key act", EITHER, SMALL, kf_vault_handle_key_act},
+    {KF_VAULT_KEY_BLOCK_EXPORT, "key block export", KF_VAULT_BKMU, SMALL, kf_vault_handle_export},
+    {KF_VAULT_KEY_BLOCK_IMPORT, "key block import", KF_VAULT_KMU, KEY_BLOCK, kf_vault_handle_import},
+    {KF_VAULT_BACKUP, "backup", EITHER, SMALL, kf_vault_handle_backup},
+    {KF_VAULT_RESTORE, "restore", EITHER, KF_VAULT_PAYLOAD_MAX, kf_vault_handle_restore},
+};
+
+const kf_vault_request_row *kf_vault_request_find(kf_vault_unit unit, uint16_t kind)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if ((uint16_t)rows[i].kind == kind && (rows[i].units & (unsigned)unit) != 0) return &rows[i];
+    return NULL;
+}

@@ -1,0 +1,78 @@
+#include "vault/vault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vault/key_ceremony.h"
+
+static uint64_t machine_clock(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_REALTIME, &now) != 0) return 0;
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+kf_code kf_vault_new(kf_vault_unit unit, kf_key_store *keys, bool development, uint64_t (*clock)(void),
+                     kf_vault **ret_vault, kf_error *error)
+{
+    kf_vault *vault = calloc(1, sizeof *vault);
+    if (vault == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
+    vault->unit = unit;
+    vault->development = development;
+    vault->clock = clock != NULL ? clock : machine_clock;
+    kf_code code = kf_key_ceremony_new(&vault->ceremony);
+    if (code == KF_OK)
+        code = kf_cipher_new_secret(KF_AES, kf_key_store_receipt_key(keys), &vault->receipt_key);
+    if (code != KF_OK) {
+        kf_vault_free(&vault);
+        return kf_fail_plain(error, code);
+    }
+    vault->keys = keys;
+    *ret_vault = vault;
+    return KF_OK;
+}
+
+void kf_vault_free(kf_vault **vault)
+{
+    if (*vault == NULL) return;
+    kf_key_ceremony_free(&(*vault)->ceremony);
+    kf_cipher_free(&(*vault)->receipt_key);
+    kf_key_store_free(&(*vault)->keys);
+    kf_buffer_clear(&(*vault)->receipts);
+    free(*vault);
+    *vault = NULL;
+}
+
+kf_code kf_vault_ready(const kf_vault *vault, kf_error *error)
+{
+    if (!vault->resumed)
+        return kf_fail(error, KF_ERR_STATE, "the vault has not been told of the last receipt yet");
+    if (vault->receipt_count >= KF_VAULT_RECEIPTS_MAX)
+        return kf_fail(error, KF_ERR_TOO_LONG, "one request may have at most %d receipts",
+                       KF_VAULT_RECEIPTS_MAX);
+    return KF_OK;
+}
+
+kf_code kf_vault_receipt(kf_vault *vault, const kf_vault_act *act, kf_error *error)
+{
+    KF_TRY(kf_vault_ready(vault, error));
+    kf_receipt receipt;
+    memset(&receipt, 0, sizeof receipt);
+    receipt.number = vault->last_receipt + 1;
+    receipt.time = vault->clock();
+    receipt.actor = *act->actor;
+    receipt.outcome = act->outcome;
+    (void)snprintf(receipt.act, sizeof receipt.act, "%s", act->act);
+    (void)snprintf(receipt.subject, sizeof receipt.subject, "%s", act->subject);
+    (void)snprintf(receipt.kcv, sizeof receipt.kcv, "%s", act->kcv != NULL ? act->kcv : "");
+    KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
+    KF_TRY(kf_fail_plain(error, kf_receipt_encode(vault->receipt_key, &receipt, &bytes)));
+    kf_buffer_append_u16(&vault->receipts, (uint16_t)bytes.size);
+    kf_buffer_append(&vault->receipts, kf_buffer_view(&bytes));
+    KF_TRY(kf_fail_plain(error, kf_buffer_status(&vault->receipts)));
+    vault->receipt_count++;
+    vault->last_receipt = receipt.number;
+    return KF_OK;
+}
