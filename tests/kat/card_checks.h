@@ -1,0 +1,26 @@
+/* Checkers of the card families, by file. */
+#ifndef KEYFILL_TESTS_KAT_CARD_CHECKS_H
+#define KEYFILL_TESTS_KAT_CARD_CHECKS_H
+
+#include "kat.h"
+
+/* card_checks_channel.c */
+void kat_check_session(const json_t *entry, kat_report *report);
+void kat_check_refused_session(const json_t *entry, kat_report *report);
+void kat_check_scp02_keys(const json_t *entry, kat_report *report);
+void kat_check_scp03_derivation(const json_t *entry, kat_report *report);
+void kat_check_card_challenge(const json_t *entry, kat_report *report);
+void kat_check_put_key(const json_t *entry, kat_report *report);
+
+/* card_checks_data.c */
+void kat_check_recognition(const json_t *entry, kat_report *report);
+void kat_check_capability(const json_t *entry, kat_report *report);
+void kat_check_key_information(const json_t *entry, kat_report *report);
+void kat_check_cplc(const json_t *entry, kat_report *report);
+void kat_check_get_status(const json_t *entry, kat_report *report);
+void kat_check_atr(const json_t *entry, kat_report *report);
+void kat_check_ber_tlv(const json_t *entry, kat_report *report);
+/* Compares a published tree of [tag, value or tree] with the data objects of `data`. */
+void kat_compare_tree(kat_report *report, const json_t *tree, kf_view data);
+
+#endif
