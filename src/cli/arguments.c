@@ -9,9 +9,10 @@
 
 #define COMMAND_NAME_SIZE 80 /* "keyfill key transport create" and the like */
 #define KEY_JSON 1000
+#define KEY_CONFIG 1001
 
 static const struct argp_option common_options[] = {
-    {"config", 'c', "FILE", 0,
+    {"config", KEY_CONFIG, "FILE", 0,
      "client configuration (default: $KEYFILL_CONFIG, else /etc/keyfill/client.yaml)", 90},
     {"json", KEY_JSON, NULL, 0, "print JSON", 90},
     {0},
@@ -20,6 +21,7 @@ static const struct argp_option common_options[] = {
 /* What the parsers of this file share: the common options, and the input of the command's own parser. */
 typedef struct parse_input {
     kf_cli *cli;
+    bool has_child; /* a command's own parser, whose input this is: */
     void *own_input;
     const char *word_of_command; /* dispatch: the first word, where it stands and how many follow */
     int word_index;
@@ -30,9 +32,9 @@ static error_t parse_common(int key, char *argument, struct argp_state *state)
     parse_input *input = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        if (state->root_argp->children != NULL) state->child_inputs[0] = input->own_input;
+        if (input->has_child) state->child_inputs[0] = input->own_input;
         return 0;
-    case 'c': input->cli->config_path = argument; return 0;
+    case KEY_CONFIG: input->cli->config_path = argument; return 0;
     case KEY_JSON: input->cli->json = true; return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -55,7 +57,7 @@ kf_code kf_cli_parse(kf_cli *cli, const struct argp *argp, int argc, char **argv
     argp_err_exit_status = KF_EXIT_USAGE;
     const struct argp_child children[] = {{argp, 0, NULL, 0}, {0}};
     const struct argp with_common = {common_options, parse_common, NULL, NULL, children, NULL, NULL};
-    parse_input inputs = {.cli = cli, .own_input = input};
+    parse_input inputs = {.cli = cli, .has_child = true, .own_input = input};
     error_t failure = argp_parse(&with_common, argc, argv, 0, NULL, &inputs);
     if (failure != 0)
         return kf_fail(error, KF_ERR_USAGE, "the arguments cannot be parsed: %s", strerror(failure));
@@ -119,11 +121,11 @@ kf_code kf_cli_dispatch(kf_cli *cli, const kf_cli_command *commands, size_t coun
     if (failure != 0)
         return kf_fail(error, KF_ERR_USAGE, "the arguments cannot be parsed: %s", strerror(failure));
     if (input.word_of_command == NULL)
-        return kf_fail(error, KF_ERR_USAGE, "%s: a command is missing; it is one of: %s (see --help)",
+        return kf_fail(error, KF_ERR_USAGE, "a command is missing behind '%s'; it is one of: %s (see --help)",
                        argv[0], name_list);
     const kf_cli_command *command = command_named(commands, count, input.word_of_command);
     if (command == NULL)
-        return kf_fail(error, KF_ERR_USAGE, "%s: there is no command '%.40s'; it is one of: %s (see --help)",
+        return kf_fail(error, KF_ERR_USAGE, "there is no command '%s %.40s'; it is one of: %s (see --help)",
                        argv[0], input.word_of_command, name_list);
 
     char whole_name[COMMAND_NAME_SIZE];
