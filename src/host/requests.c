@@ -19,6 +19,7 @@ typedef struct work {
 static kf_code open_work(kf_database *database, void *context, kf_error *error)
 {
     work *opening = context;
+    opening->is_new = false;
     kf_request_record wanted = opening->record;
     kf_code code = kf_request_record_read(database, wanted.key, &opening->record, error);
     if (code != KF_ERR_NOT_FOUND) return code;
@@ -231,5 +232,7 @@ kf_code kf_requests_settle(kf_host *host, kf_error *error)
         kf_request_leave(host, &active);
         if (code != KF_OK && first_failure == KF_OK)
             first_failure = kf_fail(error, code, "request %s: %s", key, kf_error_text(&failure));
+        /* What cannot be reached for one is not reached for the others. */
+        if (kf_link_failure_is_passing(code)) return first_failure;
     }
 }

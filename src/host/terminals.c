@@ -199,17 +199,6 @@ kf_code kf_terminals_set_enabled(kf_host *host, const char *name, bool enabled, 
     return kf_database_write(host->database, enable_work, &work, error);
 }
 
-bool kf_terminals_is_disabled(kf_host *host, const char *name)
-{
-    KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
-    bool found = false;
-    if (kf_database_query(host->database, "SELECT enabled FROM terminal WHERE name = $1",
-                          KF_VALUES(kf_value_text(name)), &rows, NULL) != KF_OK)
-        return true;
-    if (kf_rows_next(rows, &found, NULL) != KF_OK) return true;
-    return found && kf_rows_integer(rows, 0) != 1;
-}
-
 static kf_code check_admission(kf_host *host, const kf_peer *terminal, int64_t *ret_last_contact,
                                kf_error *error)
 {
@@ -233,10 +222,27 @@ static kf_code check_admission(kf_host *host, const kf_peer *terminal, int64_t *
     return kf_rows_status(rows, error);
 }
 
+static kf_code note_refusal(kf_host *host, const kf_peer *terminal, const char *address,
+                            const kf_error *refusal, kf_error *error)
+{
+    char actor[KF_PEER_NAME_MAX + 16];
+    (void)snprintf(actor, sizeof actor, "terminal:%s", terminal->name);
+    const kf_audit_event event = {.actor = actor,
+                                  .action = "terminal.refused",
+                                  .subject = address,
+                                  .outcome = kf_code_name(refusal->code),
+                                  .detail = kf_error_text(refusal)};
+    return kf_host_audit_alone(host, &event, error);
+}
+
 kf_code kf_terminals_admit(kf_host *host, const kf_peer *terminal, const char *address, kf_error *error)
 {
     int64_t last_contact = 0;
-    KF_TRY(check_admission(host, terminal, &last_contact, error));
+    kf_error refusal = {KF_OK, ""};
+    kf_code code = check_admission(host, terminal, &last_contact, &refusal);
+    if (code == KF_ERR_FORBIDDEN || code == KF_ERR_DISABLED)
+        KF_TRY(note_refusal(host, terminal, address, &refusal, error));
+    if (code != KF_OK) return kf_fail(error, code, "%s", kf_error_text(&refusal));
     const int64_t now = kf_host_now(host);
     if (last_contact != 0 && now >= last_contact && now - last_contact < KF_TERMINAL_CONTACT_STEP_MS)
         return KF_OK;

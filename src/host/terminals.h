@@ -36,9 +36,6 @@ kf_code kf_terminals_enrol(kf_host *host, const kf_enrolment *enrolment, kf_buff
 /* KF_ERR_NOT_FOUND. */
 kf_code kf_terminals_set_enabled(kf_host *host, const char *name, bool enabled, const char *actor,
                                  kf_error *error) KF_MUST_USE;
-/* Fails closed: a terminal that cannot be looked up is disabled. One that is not listed is not disabled, but
- * refused by kf_terminals_admit. */
-bool kf_terminals_is_disabled(kf_host *host, const char *name);
 /* KF_ERR_FORBIDDEN where the terminal is not listed, or shows another certificate than the last;
  * KF_ERR_DISABLED. Notes the contact. */
 kf_code kf_terminals_admit(kf_host *host, const kf_peer *terminal, const char *address,

@@ -1,0 +1,117 @@
+#include "host/host_config.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "wire/config.h"
+
+#define TEXT(key) CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER, kf_host_config, key, 1, CYAML_UNLIMITED)
+#define OPTIONAL_TEXT(key)                                                                                   \
+    CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, kf_host_config, key, 1,      \
+                           CYAML_UNLIMITED)
+#define OPTIONAL_NUMBER(key) CYAML_FIELD_UINT(#key, CYAML_FLAG_OPTIONAL, kf_host_config, key)
+
+static const cyaml_schema_field_t config_fields[] = {
+    OPTIONAL_TEXT(address),
+    CYAML_FIELD_UINT("port", CYAML_FLAG_DEFAULT, kf_host_config, port),
+    TEXT(ca),
+    TEXT(certificate),
+    TEXT(private_key),
+    TEXT(terminal_authority_certificate),
+    TEXT(terminal_authority_key),
+    TEXT(database),
+    TEXT(kmu),
+    OPTIONAL_TEXT(kmu_name),
+    OPTIONAL_TEXT(issuing_server),
+    OPTIONAL_TEXT(issuing_server_ca),
+    OPTIONAL_TEXT(number_source),
+    OPTIONAL_NUMBER(reservation_minutes),
+    OPTIONAL_NUMBER(enrolment_minutes),
+    OPTIONAL_NUMBER(terminal_certificate_days),
+    OPTIONAL_NUMBER(worker_threads),
+    OPTIONAL_TEXT(log_level),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t config_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, kf_host_config, config_fields)};
+
+void kf_host_config_free(kf_host_config **config)
+{
+    void *loaded = *config;
+    kf_config_free(&config_schema, &loaded);
+    *config = NULL;
+}
+
+static kf_code default_text(char **text, const char *value, kf_error *error)
+{
+    if (*text == NULL) *text = strdup(value);
+    return *text != NULL ? KF_OK : kf_fail_plain(error, KF_ERR_MEMORY);
+}
+
+typedef struct number_rule {
+    const char *key;
+    uint32_t *value;
+    uint32_t standard;
+    uint32_t most;
+} number_rule;
+
+static kf_code default_number(const char *path, const number_rule *rule, kf_error *error)
+{
+    if (*rule->value == 0) *rule->value = rule->standard;
+    if (*rule->value <= rule->most) return KF_OK;
+    return kf_fail(error, KF_ERR_CONFIGURATION, "%s: %s is %u; at most %u", path, rule->key, *rule->value,
+                   rule->most);
+}
+
+static kf_code fill_in_numbers(const char *path, kf_host_config *config, kf_error *error)
+{
+    const number_rule rules[] = {
+        {"reservation_minutes", &config->reservation_minutes, 15, 1440},
+        {"enrolment_minutes", &config->enrolment_minutes, 60, 10080},
+        {"terminal_certificate_days", &config->terminal_certificate_days, 825, 3650},
+        {"worker_threads", &config->worker_threads, 16, 256},
+    };
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        KF_TRY(default_number(path, &rules[i], error));
+    return KF_OK;
+}
+
+static kf_code check_number_source(const char *path, const kf_host_config *config, kf_error *error)
+{
+    const bool hook = strcmp(config->number_source, "issuing-server") == 0;
+    if (!hook && strcmp(config->number_source, "pool") != 0)
+        return kf_fail(error, KF_ERR_CONFIGURATION,
+                       "%s: number_source '%s' is neither pool nor issuing-server", path,
+                       config->number_source);
+    if (hook && config->issuing_server == NULL)
+        return kf_fail(error, KF_ERR_CONFIGURATION,
+                       "%s: number_source is issuing-server, but the key 'issuing_server' is missing", path);
+    return KF_OK;
+}
+
+static kf_code fill_in(const char *path, kf_host_config *config, kf_error *error)
+{
+    kf_log_level level;
+    KF_TRY(default_text(&config->address, "127.0.0.1", error));
+    KF_TRY(default_text(&config->log_level, "info", error));
+    KF_TRY(default_text(&config->number_source, "pool", error));
+    KF_TRY(default_text(&config->issuing_server_ca, config->ca, error));
+    KF_TRY(fill_in_numbers(path, config, error));
+    KF_TRY(check_number_source(path, config, error));
+    if (kf_log_level_from_name(config->log_level, &level) != KF_OK)
+        return kf_fail(error, KF_ERR_CONFIGURATION,
+                       "%s: log_level '%s' is none of error, warning, info, debug", path, config->log_level);
+    return KF_OK;
+}
+
+kf_code kf_host_config_load(const char *path, kf_host_config **ret_config, kf_error *error)
+{
+    void *loaded = NULL;
+    KF_TRY(kf_config_load(path, &config_schema, &loaded, error));
+    KF_CLEANUP(kf_host_config_free) kf_host_config *config = loaded;
+    KF_TRY(fill_in(path, config, error));
+    *ret_config = config;
+    config = NULL; /* the caller owns it now */
+    return KF_OK;
+}

@@ -1,0 +1,79 @@
+#include "host/routes.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+
+#define REQUEST_LIMIT ((size_t)64 * 1024)
+#define MESSAGE_LIMIT                                                                                        \
+    ((size_t)2 * 1024 * 1024) /* KF_SCRIPT_ENTRIES_MAX answers of KF_SCRIPT_RESPONSE_MAX bytes */
+#define NUMBERS_LIMIT ((size_t)4 * 1024 * 1024) /* KF_NUMBERS_IMPORT_MAX numbers */
+#define SMALL_LIMIT ((size_t)16 * 1024)
+
+kf_actor kf_actor_of(const kf_http_request *request)
+{
+    kf_actor actor;
+    (void)snprintf(actor.text, sizeof actor.text, "%s:%s", kf_peer_role_name(request->caller->role),
+                   request->caller->name);
+    return actor;
+}
+
+void kf_host_refused(void *context, const kf_http_request *request, const kf_error *error)
+{
+    kf_host *host = ((kf_route_context *)context)->host;
+    char subject[KF_AUDIT_NAME_MAX];
+    (void)snprintf(subject, sizeof subject, "%.10s %.200s", request->method, request->path);
+    const kf_actor actor = kf_actor_of(request);
+    char detail[KF_ERROR_MESSAGE_SIZE + sizeof request->remote];
+    (void)snprintf(detail, sizeof detail, "%s (from %s)", kf_error_text(error), request->remote);
+    const kf_audit_event event = {.actor = actor.text,
+                                  .action = "route.forbidden",
+                                  .subject = subject,
+                                  .outcome = kf_code_name(error->code),
+                                  .detail = detail};
+    kf_error failure = {KF_OK, ""};
+    if (kf_host_audit_alone(host, &event, &failure) != KF_OK)
+        kf_log(KF_LOG_ERROR, "no audit row for a refused call of %s: %s", actor.text,
+               kf_error_text(&failure));
+}
+
+static kf_code get_health(void *context, const kf_http_request *request, kf_http_response *response,
+                          kf_error *error)
+{
+    (void)context;
+    (void)request;
+    response->json = json_pack("{s:s}", "status", "ok");
+    return response->json != NULL ? KF_OK : kf_fail_plain(error, KF_ERR_MEMORY);
+}
+
+static kf_code get_readiness(void *context, const kf_http_request *request, kf_http_response *response,
+                             kf_error *error)
+{
+    kf_host *host = ((kf_route_context *)context)->host;
+    kf_audit_head head;
+    KF_TRY(kf_audit_read_head(host->database, &head, error));
+    return get_health(context, request, response, error);
+}
+
+#define TERMINAL KF_PEER_BIT(KF_PEER_TERMINAL)
+#define ADMINISTRATOR KF_PEER_BIT(KF_PEER_ADMINISTRATOR)
+#define AUDITOR KF_PEER_BIT(KF_PEER_AUDITOR)
+
+const kf_http_route kf_host_routes[] = {
+    {"GET", "/healthz", KF_PEER_ANYONE, 0, get_health},
+    {"GET", "/readyz", KF_PEER_ANYONE, 0, get_readiness},
+    {"POST", "/v1/requests", TERMINAL, REQUEST_LIMIT, kf_host_post_request},
+    {"POST", "/v1/requests/{id}/messages", TERMINAL, MESSAGE_LIMIT, kf_host_post_message},
+    {"POST", "/v1/cards/lookup", TERMINAL, SMALL_LIMIT, kf_host_post_lookup},
+    {"GET", "/v1/modules", TERMINAL, 0, kf_host_get_modules},
+    {"POST", "/v1/enrolments", KF_PEER_ANYONE, SMALL_LIMIT, kf_host_post_enrolment},
+    {"GET", "/v1/terminals", ADMINISTRATOR, 0, kf_host_get_terminals},
+    {"POST", "/v1/terminals", ADMINISTRATOR, SMALL_LIMIT, kf_host_post_terminal},
+    {"PATCH", "/v1/terminals/{name}", ADMINISTRATOR, SMALL_LIMIT, kf_host_patch_terminal},
+    {"GET", "/v1/numbers", ADMINISTRATOR, 0, kf_host_get_numbers},
+    {"POST", "/v1/numbers", ADMINISTRATOR, NUMBERS_LIMIT, kf_host_post_numbers},
+    {"GET", "/v1/orders", ADMINISTRATOR, 0, kf_host_get_orders},
+    {"PUT", "/v1/orders/{name}", ADMINISTRATOR, REQUEST_LIMIT, kf_host_put_order},
+    {"GET", "/v1/audit", AUDITOR, 0, kf_host_get_audit},
+};
+const size_t kf_host_route_count = sizeof kf_host_routes / sizeof kf_host_routes[0];
