@@ -157,6 +157,7 @@ int main(int argc, char **argv)
     vault_options options = {.descriptor = -1};
     static const struct argp argp = {option_table, parse_option, NULL, "The vault of a key management unit.",
                                      NULL,         NULL,         NULL};
+    argp_err_exit_status = KF_EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &options);
     if (signal(SIGPIPE, SIG_IGN) == SIG_ERR) return KF_EXIT_INTERNAL;
     kf_error error = {KF_OK, ""};

@@ -1,0 +1,42 @@
+/* The monitor: starts a front and a vault under two users, gives each one end of a socketpair, watches, and
+ * starts both again where either ends. It has neither network nor keys, reads nothing but its configuration,
+ * and talks to neither. */
+#ifndef KEYFILL_MONITOR_MONITOR_H
+#define KEYFILL_MONITOR_MONITOR_H
+
+#include <sys/types.h>
+
+#include <keyfill/error.h>
+
+#define KF_MONITOR_ARGUMENTS_MAX 16
+#define KF_MONITOR_DESCRIPTOR 3 /* where a process finds its end of the socketpair */
+
+#define KF_MONITOR_DRAIN_SECONDS 15 /* the front may take so long to end its requests */
+#define KF_MONITOR_STOP_SECONDS 5   /* the vault, once the front is gone */
+#define KF_MONITOR_BACKOFF_FIRST_MS 100
+#define KF_MONITOR_BACKOFF_MOST_MS 10000
+#define KF_MONITOR_STEADY_SECONDS 30 /* having run so long, the next restart is at once again */
+
+/* One of the two processes. */
+typedef struct kf_monitor_program {
+    const char *name; /* "vault", "front": for the log */
+    const char *path;
+    const char *arguments[KF_MONITOR_ARGUMENTS_MAX]; /* ended by NULL, the program's name first */
+    bool change_user;
+    uid_t user;
+    gid_t group;
+    bool locks_memory; /* RLIMIT_MEMLOCK is raised for it */
+} kf_monitor_program;
+
+typedef struct kf_monitor_plan {
+    kf_monitor_program vault;
+    kf_monitor_program front;
+} kf_monitor_plan;
+
+/* Runs until SIGTERM or SIGINT: then the front is told to end, the vault ends with it, KF_OK. A process that
+ * ends with KF_EXIT_USAGE or KF_EXIT_REFUSED says that its configuration or files are wrong: starting it
+ * again would not help, both are stopped, and `*ret_exit_status` is that status. The calling process has one
+ * thread. */
+kf_code kf_monitor_run(const kf_monitor_plan *plan, int *ret_exit_status, kf_error *error) KF_MUST_USE;
+
+#endif

@@ -1,0 +1,231 @@
+#include "monitor/monitor_config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "wire/config.h"
+
+typedef struct vault_section {
+    char *user;
+    char *directory;
+    char *passphrase_file;
+} vault_section;
+
+typedef struct front_section {
+    char *user;
+    char *config;
+} front_section;
+
+typedef struct monitor_file {
+    bool development;
+    char *programs;
+    vault_section vault;
+    front_section front;
+} monitor_file;
+
+struct kf_monitor_config {
+    monitor_file *file;
+    char vault_path[PATH_MAX];
+    char front_path[PATH_MAX];
+};
+
+static const cyaml_schema_field_t vault_fields[] = {
+    CYAML_FIELD_STRING_PTR("user", CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, vault_section, user, 1, 64),
+    CYAML_FIELD_STRING_PTR("directory", CYAML_FLAG_POINTER, vault_section, directory, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("passphrase_file", CYAML_FLAG_POINTER, vault_section, passphrase_file, 1,
+                           PATH_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t front_fields[] = {
+    CYAML_FIELD_STRING_PTR("user", CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, front_section, user, 1, 64),
+    CYAML_FIELD_STRING_PTR("config", CYAML_FLAG_POINTER, front_section, config, 1, PATH_MAX),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t file_fields[] = {
+    CYAML_FIELD_BOOL("development", CYAML_FLAG_OPTIONAL, monitor_file, development),
+    CYAML_FIELD_STRING_PTR("programs", CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, monitor_file, programs,
+                           1, PATH_MAX),
+    CYAML_FIELD_MAPPING("vault", CYAML_FLAG_DEFAULT, monitor_file, vault, vault_fields),
+    CYAML_FIELD_MAPPING("front", CYAML_FLAG_DEFAULT, monitor_file, front, front_fields),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t file_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, monitor_file, file_fields)};
+
+void kf_monitor_config_free(kf_monitor_config **config)
+{
+    if (*config == NULL) return;
+    void *file = (*config)->file;
+    kf_config_free(&file_schema, &file);
+    free(*config);
+    *config = NULL;
+}
+
+/* Whoever can write it decides what root starts. */
+static kf_code check_file(const char *path, kf_error *error)
+{
+    struct stat found;
+    if (stat(path, &found) != 0)
+        return kf_fail(error, KF_ERR_FILE, "%s cannot be opened: %s", path, strerror(errno));
+    if ((found.st_uid != 0 && found.st_uid != geteuid()) || (found.st_mode & 0022) != 0)
+        return kf_fail(error, KF_ERR_CONFIGURATION,
+                       "%s can be written by others (owner %u, mode %04o): chown it to user %u and chmod 644",
+                       path, (unsigned)found.st_uid, (unsigned)(found.st_mode & 07777), (unsigned)geteuid());
+    return KF_OK;
+}
+
+static kf_code check_absolute(const char *key, const char *path, kf_error *error)
+{
+    if (path == NULL || path[0] == '/') return KF_OK;
+    return kf_fail(error, KF_ERR_CONFIGURATION, "%s: the path %s must be absolute", key, path);
+}
+
+static kf_code find_programs(kf_monitor_config *config, kf_monitor_unit unit, kf_error *error)
+{
+    char own[PATH_MAX];
+    const char *folder = config->file->programs;
+    if (folder == NULL) {
+        ssize_t size = readlink("/proc/self/exe", own, sizeof own - 1);
+        if (size < 0) return kf_fail(error, KF_ERR_SYSTEM, "/proc/self/exe: %s", strerror(errno));
+        own[size] = '\0';
+        *strrchr(own, '/') = '\0';
+        folder = own;
+    }
+    const char *front = unit == KF_MONITOR_KMU ? "keyfill-kmu-front" : "keyfill-bkm-front";
+    int vault_size = snprintf(config->vault_path, sizeof config->vault_path, "%s/keyfill-vault", folder);
+    int front_size = snprintf(config->front_path, sizeof config->front_path, "%s/%s", folder, front);
+    if (vault_size < 0 || front_size < 0 || (size_t)vault_size >= sizeof config->vault_path ||
+        (size_t)front_size >= sizeof config->front_path)
+        return kf_fail(error, KF_ERR_CONFIGURATION, "programs: the path is too long");
+    const char *const paths[2] = {config->vault_path, config->front_path};
+    for (size_t i = 0; i < 2; i++)
+        if (access(paths[i], X_OK) != 0)
+            return kf_fail(error, KF_ERR_CONFIGURATION, "programs: %s cannot be run: %s", paths[i],
+                           strerror(errno));
+    return KF_OK;
+}
+
+/* "1234" or "1234:1235". */
+static bool read_numbers(const char *text, unsigned long *ret_user, unsigned long *ret_group)
+{
+    char *end;
+    if (*text < '0' || *text > '9') return false;
+    *ret_user = strtoul(text, &end, 10);
+    *ret_group = *ret_user;
+    if (*end == ':' && end[1] >= '0' && end[1] <= '9') *ret_group = strtoul(end + 1, &end, 10);
+    return *end == '\0' && *ret_user < UINT32_MAX && *ret_group < UINT32_MAX;
+}
+
+static kf_code find_user(const char *section, const char *name, kf_monitor_program *program, kf_error *error)
+{
+    unsigned long user;
+    unsigned long group;
+    if (read_numbers(name, &user, &group)) {
+        program->user = (uid_t)user;
+        program->group = (gid_t)group;
+    } else {
+        const struct passwd *found = getpwnam(name);
+        if (found == NULL)
+            return kf_fail(error, KF_ERR_CONFIGURATION, "%s: there is no user %s; make it, or give a number",
+                           section, name);
+        program->user = found->pw_uid;
+        program->group = found->pw_gid;
+    }
+    if (program->user == 0)
+        return kf_fail(error, KF_ERR_CONFIGURATION, "%s: it does not run as root; name another user",
+                       section);
+    program->change_user = true;
+    return KF_OK;
+}
+
+static kf_code find_users(const monitor_file *file, kf_monitor_plan *plan, kf_error *error)
+{
+    bool root = geteuid() == 0;
+    if (!root && !file->development)
+        return kf_fail(error, KF_ERR_CONFIGURATION,
+                       "front and vault run under two users, which only root can give them: start this as "
+                       "root; for a try, set development: true");
+    if (root && file->vault.user != NULL && file->front.user != NULL) {
+        KF_TRY(find_user("vault", file->vault.user, &plan->vault, error));
+        KF_TRY(find_user("front", file->front.user, &plan->front, error));
+        if (plan->vault.user == plan->front.user)
+            return kf_fail(error, KF_ERR_CONFIGURATION,
+                           "front and vault have the same user %u: the front could read the keys",
+                           (unsigned)plan->vault.user);
+        return KF_OK;
+    }
+    if (!file->development)
+        return kf_fail(error, KF_ERR_CONFIGURATION, "vault: user and front: user are both needed");
+    kf_log(KF_LOG_WARNING,
+           "development: front and vault run under one user; whoever breaks into the front has the keys");
+    return KF_OK;
+}
+
+static void fill_arguments(const kf_monitor_config *config, kf_monitor_unit unit, kf_monitor_plan *plan)
+{
+    const monitor_file *file = config->file;
+    const char *const vault[] = {"keyfill-vault",
+                                 "--unit",
+                                 unit == KF_MONITOR_KMU ? "kmu" : "bkmu",
+                                 "--directory",
+                                 file->vault.directory,
+                                 "--passphrase-file",
+                                 file->vault.passphrase_file,
+                                 "--descriptor",
+                                 "3"};
+    const char *const front[] = {strrchr(config->front_path, '/') + 1, "--config", file->front.config,
+                                 "--vault-descriptor", "3"};
+    memcpy(plan->vault.arguments, vault, sizeof vault);
+    memcpy(plan->front.arguments, front, sizeof front);
+    if (file->development) {
+        plan->vault.arguments[sizeof vault / sizeof vault[0]] = "--development";
+        plan->front.arguments[sizeof front / sizeof front[0]] = "--development";
+    }
+}
+
+static kf_code make_plan(kf_monitor_config *config, kf_monitor_unit unit, kf_monitor_plan *plan,
+                         kf_error *error)
+{
+    const monitor_file *file = config->file;
+    KF_TRY(check_absolute("programs", file->programs, error));
+    KF_TRY(check_absolute("vault: directory", file->vault.directory, error));
+    KF_TRY(check_absolute("vault: passphrase_file", file->vault.passphrase_file, error));
+    KF_TRY(check_absolute("front: config", file->front.config, error));
+    KF_TRY(find_programs(config, unit, error));
+    KF_TRY(find_users(file, plan, error));
+    plan->vault.name = "vault";
+    plan->vault.path = config->vault_path;
+    plan->vault.locks_memory = true;
+    plan->front.name = "front";
+    plan->front.path = config->front_path;
+    fill_arguments(config, unit, plan);
+    return KF_OK;
+}
+
+kf_code kf_monitor_config_load(const char *path, kf_monitor_unit unit, kf_monitor_config **ret_config,
+                               kf_monitor_plan *ret_plan, kf_error *error)
+{
+    KF_CLEANUP(kf_monitor_config_free) kf_monitor_config *config = calloc(1, sizeof *config);
+    if (config == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
+    KF_TRY(check_file(path, error));
+    void *file = NULL;
+    KF_TRY(kf_config_load(path, &file_schema, &file, error));
+    config->file = file;
+    kf_monitor_plan plan;
+    memset(&plan, 0, sizeof plan);
+    if (make_plan(config, unit, &plan, error) != KF_OK) return kf_error_prefix(error, "%s", path);
+    *ret_plan = plan;
+    *ret_config = config;
+    config = NULL; /* the caller owns it now */
+    return KF_OK;
+}
