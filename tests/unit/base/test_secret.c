@@ -15,6 +15,18 @@
 
 #include <keyfill/secret.h>
 
+/* AddressSanitizer replaces mlock by a function that does nothing. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MLOCK_WORKS false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MLOCK_WORKS false
+#endif
+#endif
+#ifndef MLOCK_WORKS
+#define MLOCK_WORKS true
+#endif
+
 static const uint8_t key[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
 static void a_secret_is_a_copy_of_its_bytes(void **state)
@@ -120,9 +132,9 @@ static void the_memory_is_locked_not_dumped_and_fenced(void **state)
     char flags[512];
     assert_int_equal(kf_secret_new(KF_VIEW(key), &secret), KF_OK);
     assert_true(flags_of(kf_secret_expose(secret).data, flags, sizeof flags));
-    assert_non_null(strstr(flags, " lo")); /* locked */
-    assert_non_null(strstr(flags, " dd")); /* not in core dumps */
-    assert_non_null(strstr(flags, " wf")); /* wiped in children */
+    if (MLOCK_WORKS) assert_non_null(strstr(flags, " lo")); /* locked */
+    assert_non_null(strstr(flags, " dd"));                  /* not in core dumps */
+    assert_non_null(strstr(flags, " wf"));                  /* wiped in children */
     kf_secret_free(&secret);
 }
 
@@ -150,6 +162,7 @@ static void a_child_finds_zeros(void **state)
 static void memory_that_cannot_be_locked_is_refused(void **state)
 {
     (void)state;
+    if (!MLOCK_WORKS) skip();
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
