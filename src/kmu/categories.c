@@ -1,0 +1,309 @@
+#include "kmu/categories.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "vault/key_entry.h"
+#include "wire/config.h"
+#include "wire/json.h"
+
+/* The text as libcyaml reads it. */
+typedef struct rule_text {
+    char **prefixes;
+    unsigned prefixes_count;
+    uint8_t length_min;
+    uint8_t length_max;
+    bool hexadecimal;
+    bool check_digit;
+} rule_text;
+
+typedef struct category_text {
+    char *name;
+    char *description;
+    char *profile;
+    rule_text *number;
+    rule_text *iccid;
+} category_text;
+
+static const cyaml_schema_value_t prefix_schema = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, KF_NUMBER_SIZE - 1),
+};
+static const cyaml_schema_field_t rule_fields[] = {
+    CYAML_FIELD_SEQUENCE("prefixes", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, rule_text, prefixes,
+                         &prefix_schema, 0, KF_CATEGORY_PREFIXES_MAX),
+    CYAML_FIELD_UINT("length_min", CYAML_FLAG_OPTIONAL, rule_text, length_min),
+    CYAML_FIELD_UINT("length_max", CYAML_FLAG_OPTIONAL, rule_text, length_max),
+    CYAML_FIELD_BOOL("hexadecimal", CYAML_FLAG_OPTIONAL, rule_text, hexadecimal),
+    CYAML_FIELD_BOOL("check_digit", CYAML_FLAG_OPTIONAL, rule_text, check_digit),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_field_t category_fields[] = {
+    CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, category_text, name, 1, KF_NAME_SIZE - 1),
+    CYAML_FIELD_STRING_PTR("description", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, category_text,
+                           description, 0, 1024),
+    CYAML_FIELD_STRING_PTR("profile", CYAML_FLAG_POINTER, category_text, profile, 1, KF_NAME_SIZE - 1),
+    CYAML_FIELD_MAPPING_PTR("number", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, category_text, number,
+                            rule_fields),
+    CYAML_FIELD_MAPPING_PTR("iccid", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, category_text, iccid,
+                            rule_fields),
+    CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t category_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, category_text, category_fields),
+};
+
+typedef struct loaded_category {
+    kf_category category;
+    category_text *text; /* prefixes are read from it */
+} loaded_category;
+
+struct kf_categories {
+    pthread_mutex_t lock;
+    loaded_category *items;
+    size_t count;
+};
+
+static void read_rule(const rule_text *text, const kf_number_rule *standard, kf_number_rule *rule)
+{
+    *rule = *standard;
+    if (text == NULL) return;
+    if (text->length_min != 0) rule->length_min = text->length_min;
+    if (text->length_max != 0) rule->length_max = text->length_max;
+    rule->hexadecimal = text->hexadecimal;
+    rule->check_digit = text->check_digit;
+}
+
+static kf_code check_rule(const char *what, const kf_number_rule *rule, kf_error *error)
+{
+    if (rule->length_min <= rule->length_max && rule->length_max < KF_NUMBER_SIZE) return KF_OK;
+    return kf_fail(error, KF_ERR_CATEGORY,
+                   "category: %s: length_min %zu and length_max %zu do not go together (at most %d)", what,
+                   rule->length_min, rule->length_max, KF_NUMBER_SIZE - 1);
+}
+
+static kf_code load_one(const char *name, kf_view text, loaded_category *ret_loaded, kf_error *error)
+{
+    if (text.size > KF_CATEGORY_TEXT_MAX)
+        return kf_fail(error, KF_ERR_TOO_LONG, "category %s: %zu bytes; at most %d are taken", name,
+                       text.size, KF_CATEGORY_TEXT_MAX);
+    void *config = NULL;
+    if (kf_config_parse("category", text, &category_schema, &config, error) != KF_OK) {
+        if (error != NULL) error->code = KF_ERR_FIELD;
+        return KF_ERR_FIELD;
+    }
+    loaded_category loaded = {.text = config};
+    kf_code code = kf_category_check(loaded.text->name, error);
+    if (code == KF_OK && strcmp(loaded.text->name, name) != 0)
+        code = kf_fail(error, KF_ERR_FIELD, "category: the text names \"%s\", the request \"%s\"",
+                       loaded.text->name, name);
+    if (code == KF_OK) {
+        read_rule(loaded.text->number, &kf_number_rule_msisdn, &loaded.category.number);
+        read_rule(loaded.text->iccid, &kf_number_rule_iccid, &loaded.category.iccid);
+        code = check_rule("number", &loaded.category.number, error);
+    }
+    if (code == KF_OK) code = check_rule("iccid", &loaded.category.iccid, error);
+    if (code == KF_OK)
+        code = kf_text_copy(loaded.category.name, sizeof loaded.category.name, loaded.text->name);
+    if (code == KF_OK)
+        code = kf_text_copy(loaded.category.profile, sizeof loaded.category.profile, loaded.text->profile);
+    if (code != KF_OK) {
+        kf_config_free(&category_schema, &config);
+        return code;
+    }
+    *ret_loaded = loaded;
+    return KF_OK;
+}
+
+static void free_loaded(loaded_category *loaded)
+{
+    void *config = loaded->text;
+    kf_config_free(&category_schema, &config);
+}
+
+static kf_code add_loaded(kf_categories *categories, const loaded_category *loaded)
+{
+    for (size_t i = 0; i < categories->count; i++) {
+        if (strcmp(categories->items[i].category.name, loaded->category.name) != 0) continue;
+        free_loaded(&categories->items[i]);
+        categories->items[i] = *loaded;
+        return KF_OK;
+    }
+    if (categories->count == KF_CATEGORIES_MAX) return KF_ERR_TOO_LONG;
+    loaded_category *items = realloc(categories->items, (categories->count + 1) * sizeof *items);
+    if (items == NULL) return KF_ERR_MEMORY;
+    categories->items = items;
+    items[categories->count++] = *loaded;
+    return KF_OK;
+}
+
+kf_code kf_categories_load(kf_database *database, kf_categories **ret_categories, kf_error *error)
+{
+    kf_categories *categories = calloc(1, sizeof *categories);
+    if (categories == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
+    pthread_mutex_init(&categories->lock, NULL);
+    KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
+    kf_code code = kf_database_query(database, "SELECT name, text FROM categories ORDER BY name",
+                                     KF_NO_VALUES, &rows, error);
+    bool row = false;
+    while (code == KF_OK && (code = kf_rows_next(rows, &row, error)) == KF_OK && row) {
+        loaded_category loaded;
+        const char *name = kf_rows_text(rows, 0);
+        code = load_one(name, kf_view_of_text(kf_rows_text(rows, 1)), &loaded, error);
+        if (code != KF_OK) break;
+        code = add_loaded(categories, &loaded);
+        if (code != KF_OK) free_loaded(&loaded);
+    }
+    if (code != KF_OK) {
+        kf_categories_free(&categories);
+        return kf_fail_plain(error, code);
+    }
+    *ret_categories = categories;
+    return KF_OK;
+}
+
+void kf_categories_free(kf_categories **categories)
+{
+    if (*categories == NULL) return;
+    for (size_t i = 0; i < (*categories)->count; i++)
+        free_loaded(&(*categories)->items[i]);
+    free((*categories)->items);
+    pthread_mutex_destroy(&(*categories)->lock);
+    free(*categories);
+    *categories = NULL;
+}
+
+kf_code kf_categories_by_name(kf_categories *categories, const char *name, kf_category *ret_category,
+                              kf_error *error)
+{
+    kf_code code = KF_ERR_CATEGORY;
+    pthread_mutex_lock(&categories->lock);
+    for (size_t i = 0; i < categories->count && code != KF_OK; i++) {
+        if (strcmp(categories->items[i].category.name, name) != 0) continue;
+        *ret_category = categories->items[i].category;
+        code = KF_OK;
+    }
+    pthread_mutex_unlock(&categories->lock);
+    if (code == KF_OK) return KF_OK;
+    return kf_fail(error, code,
+                   "there is no category \"%s\"; add it with keyfill category put, or leave it out", name);
+}
+
+/* The length of the longest of the rule's prefixes that `value` starts with; 0: none. */
+static size_t longest_prefix(const rule_text *rule, const char *value)
+{
+    size_t longest = 0;
+    for (unsigned i = 0; rule != NULL && i < rule->prefixes_count; i++) {
+        size_t size = strlen(rule->prefixes[i]);
+        if (size > longest && strncmp(value, rule->prefixes[i], size) == 0) longest = size;
+    }
+    return longest;
+}
+
+static const loaded_category *find_by_prefix(const kf_categories *categories, bool by_number,
+                                             const char *value)
+{
+    const loaded_category *found = NULL;
+    size_t longest = 0;
+    for (size_t i = 0; i < categories->count; i++) {
+        const category_text *text = categories->items[i].text;
+        size_t size = longest_prefix(by_number ? text->number : text->iccid, value);
+        if (size <= longest) continue;
+        longest = size;
+        found = &categories->items[i];
+    }
+    return found;
+}
+
+kf_code kf_categories_by_prefix(kf_categories *categories, const char *number, const char *iccid,
+                                kf_category *ret_category, kf_error *error)
+{
+    pthread_mutex_lock(&categories->lock);
+    const loaded_category *found = find_by_prefix(categories, true, number);
+    if (found == NULL) found = find_by_prefix(categories, false, iccid);
+    if (found != NULL) *ret_category = found->category;
+    pthread_mutex_unlock(&categories->lock);
+    if (found != NULL) return KF_OK;
+    return kf_fail(error, KF_ERR_CATEGORY,
+                   "no category has a prefix of number \"%s\" or ICCID \"%s\"; name the category, or add a "
+                   "prefix to one",
+                   number, iccid);
+}
+
+kf_code kf_handle_category_list(void *context, const kf_http_request *request, kf_http_response *response,
+                                kf_error *error)
+{
+    (void)request;
+    kf_kmu *kmu = context;
+    KF_CLEANUP(kf_json_free) json_t *list = json_array();
+    KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
+    KF_TRY(kf_database_query(kmu->database, "SELECT name, text FROM categories ORDER BY name", KF_NO_VALUES,
+                             &rows, error));
+    bool row = false;
+    for (;;) {
+        KF_TRY(kf_rows_next(rows, &row, error));
+        if (!row) break;
+        json_t *item = json_object();
+        KF_TRY(kf_json_append(list, item));
+        KF_TRY(kf_json_set_text(item, "name", kf_rows_text(rows, 0)));
+        KF_TRY(kf_json_set_text(item, "text", kf_rows_text(rows, 1)));
+    }
+    response->json = json_object();
+    return kf_json_set(response->json, "categories", json_incref(list));
+}
+
+typedef struct text_row {
+    kf_kmu *kmu;
+    const char *name;
+    const char *text;
+    const char *caller;
+} text_row;
+
+static kf_code write_category(kf_database *database, void *context, kf_error *error)
+{
+    const text_row *row = context;
+    kf_value now = kf_value_integer((int64_t)row->kmu->clock());
+    KF_TRY(kf_database_execute(database, "DELETE FROM categories WHERE name = $1",
+                               KF_VALUES(kf_value_text(row->name)), NULL, error));
+    KF_TRY(kf_database_execute(database, "INSERT INTO categories (name, text, updated) VALUES ($1, $2, $3)",
+                               KF_VALUES(kf_value_text(row->name), kf_value_text(row->text), now), NULL,
+                               error));
+    const kf_audit_event event = {
+        .time_ms = (int64_t)row->kmu->clock(),
+        .actor = row->caller,
+        .action = "category.put",
+        .subject = row->name,
+        .outcome = "KF_OK",
+        .detail = "category recorded",
+    };
+    return kf_audit_append(database, &event, NULL, error);
+}
+
+kf_code kf_handle_category_put(void *context, const kf_http_request *request, kf_http_response *response,
+                               kf_error *error)
+{
+    kf_kmu *kmu = context;
+    static const char *const members[] = {"text", NULL};
+    const char *name = kf_http_path_parameter(request, "name");
+    const char *text;
+    KF_TRY(kf_json_only(request->json, members, error));
+    json_t *member = json_object_get(request->json, "text");
+    if (!json_is_string(member))
+        return kf_fail(error, KF_ERR_FIELD, "text: the category's YAML text is needed");
+    text = json_string_value(member);
+    loaded_category loaded;
+    KF_TRY(load_one(name, kf_view_of_text(text), &loaded, error));
+    kf_caller_text caller = kf_caller_show(request->caller);
+    text_row row = {kmu, name, text, caller.text};
+    kf_code code = kf_database_write(kmu->database, write_category, &row, error);
+    if (code == KF_OK) {
+        pthread_mutex_lock(&kmu->categories->lock);
+        code = add_loaded(kmu->categories, &loaded);
+        pthread_mutex_unlock(&kmu->categories->lock);
+    }
+    if (code != KF_OK) {
+        free_loaded(&loaded);
+        return kf_fail_plain(error, code);
+    }
+    response->json = json_object();
+    return kf_json_set_text(response->json, "name", name);
+}

@@ -1,0 +1,497 @@
+#include "vault/procedure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <keyfill/card_data.h>
+#include <keyfill/hex.h>
+
+#include "crypto/digest.h"
+#include "vault/procedure_plan.h"
+
+void kf_procedure_result_clear(kf_procedure_result *result)
+{
+    kf_script_clear(&result->script);
+    *result = (kf_procedure_result){0};
+}
+
+static kf_code digest_of(const kf_script *script, uint8_t ret_digest[KF_DIGEST_SIZE])
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
+    kf_script_encode(script, &bytes);
+    KF_TRY(kf_buffer_status(&bytes));
+    return kf_sha256(kf_buffer_view(&bytes), ret_digest);
+}
+
+static bool changes_card_key(kf_operation operation)
+{
+    return operation == KF_OPERATION_FILL || operation == KF_OPERATION_REFILL ||
+           operation == KF_OPERATION_CLEAR;
+}
+
+/* -- begin -- */
+
+static kf_code check_personalisation(const kf_procedure_context *context, const kf_procedure_request *request,
+                                     const kf_key_entry *entry, kf_error *error)
+{
+    const kf_diversification *template = kf_key_store_diversification(context->keys, entry);
+    for (size_t i = 0; i < request->personalisation.count; i++) {
+        const char *name = request->personalisation.items[i].name;
+        bool wanted = template != NULL && kf_diversification_uses(template, name);
+        for (size_t j = 0; j < context->profile->field_count; j++)
+            wanted = wanted || (strcmp(context->profile->fields[j].name, name) == 0 &&
+                                context->profile->fields[j].derived_size == 0);
+        if (!wanted)
+            return kf_fail(error, KF_ERR_FIELD,
+                           "personalisation %s: neither profile %s nor the base key's diversification takes "
+                           "such a field from an "
+                           "order",
+                           name, context->profile->name);
+    }
+    return KF_OK;
+}
+
+/* What can be refused before the card is touched. */
+static kf_code check_request(const kf_procedure_context *context, const kf_procedure_request *request,
+                             const kf_card_record *known, kf_error *error)
+{
+    const kf_key_entry *entry;
+    if (request->operation != KF_OPERATION_REFILL) {
+        KF_TRY(kf_procedure_base_key(context, KF_PURPOSE_CARD_MANAGER, request->category, 0, &entry, error));
+        KF_TRY(kf_procedure_check_policy(context, entry, error));
+    }
+    if (request->operation == KF_OPERATION_FILL) {
+        if (request->number[0] == '\0')
+            return kf_fail(error, KF_ERR_FIELD, "number: a fill needs the card's number");
+        KF_TRY(kf_procedure_base_key(context, KF_PURPOSE_PAYMENT, request->category, 0, &entry, error));
+        KF_TRY(kf_procedure_check_policy(context, entry, error));
+        KF_TRY(check_personalisation(context, request, entry, error));
+        if (request->write_number)
+            KF_TRY(kf_procedure_base_key(context, KF_PURPOSE_ADM, request->category, 0, &entry, error));
+    }
+    if (request->operation == KF_OPERATION_REFILL && known == NULL)
+        return kf_fail(error, KF_ERR_STATE,
+                       "this card is not on record; a refill renews a key that a fill wrote: ask for fill");
+    bool module =
+        request->operation == KF_OPERATION_APP_LOAD || request->operation == KF_OPERATION_APP_DELETE;
+    if (module && context->module == NULL)
+        return kf_fail(error, KF_ERR_MODULE, "%s needs the name of a registered module",
+                       kf_operation_name(request->operation));
+    return KF_OK;
+}
+
+static kf_code contact_into(const kf_procedure_context *context, kf_procedure_state *state,
+                            kf_procedure_result *result)
+{
+    memcpy(state->issuer_challenge, context->fresh[0], KF_HOST_CHALLENGE_SIZE);
+    memcpy(state->domain_challenge, context->fresh[1], KF_HOST_CHALLENGE_SIZE);
+    state->script = KF_SCRIPT_CONTACT;
+    kf_contact_layout layout;
+    KF_TRY(kf_contact_script(state, context->profile, &result->script, &layout));
+    result->outcome = KF_PROCEDURE_CONTINUE;
+    return digest_of(&result->script, state->script_digest);
+}
+
+kf_code kf_procedure_begin(const kf_procedure_context *context, const kf_procedure_request *request,
+                           const kf_card_record *known, kf_procedure_state *ret_state,
+                           kf_procedure_result *ret_result, kf_error *error)
+{
+    KF_TRY(check_request(context, request, known, error));
+    kf_procedure_state state = {
+        .request = *request,
+        .step = 1,
+        .attempt = request->attempt,
+        .expires = context->now + KF_PROCEDURE_LIFETIME_MS,
+        .round_trips = 1,
+        .applications = kf_buffer_with_limit(KF_APPLICATION_LIST_MAX),
+    };
+    memcpy(state.profile_digest, context->profile->digest, sizeof state.profile_digest);
+    if (known != NULL) state.record = *known;
+    kf_procedure_result result = {0};
+    kf_code code = contact_into(context, &state, &result);
+    if (code != KF_OK) {
+        kf_procedure_result_clear(&result);
+        return kf_fail_plain(error, code);
+    }
+    *ret_state = state;
+    *ret_result = result;
+    return KF_OK;
+}
+
+/* -- after the contact -- */
+
+static kf_code update_of(kf_view answer, const char *which, kf_initialize_update *ret_update,
+                         kf_hex_text *ret_data, kf_error *error)
+{
+    if (kf_initialize_update_parse(answer, ret_update, error) != KF_OK)
+        return kf_error_prefix(error, "%s", which);
+    *ret_data = kf_hex_show(KF_VIEW(ret_update->diversification_data));
+    return KF_OK;
+}
+
+/* The identity that the card-manager cryptogram proves: what its key was diversified by. */
+static kf_code identity_of(const kf_procedure_context *context, const kf_procedure_state *state,
+                           const char *data, char ret_identity[KF_IDENTITY_SIZE], kf_error *error)
+{
+    const kf_key_entry *entry = NULL;
+    const kf_diversification *template = NULL;
+    if (kf_procedure_base_key(context, KF_PURPOSE_CARD_MANAGER, state->request.category, 0, &entry, NULL) ==
+        KF_OK)
+        template = kf_key_store_diversification(context->keys, entry);
+    bool by_iccid = template != NULL && !kf_diversification_uses(template, "kdd") &&
+                    kf_diversification_uses(template, "iccid");
+    if (by_iccid && state->request.iccid[0] == '\0')
+        return kf_fail(error, KF_ERR_FIELD,
+                       "iccid: the card-manager key is diversified by the ICCID, which was not read");
+    (void)snprintf(ret_identity, KF_IDENTITY_SIZE, by_iccid ? "iccid:%s" : "kdd:%s",
+                   by_iccid ? state->request.iccid : data);
+    return KF_OK;
+}
+
+/* The record of that identity; a new one where there is none. False: it has to be looked up first. */
+static bool take_record(const kf_procedure_answers *answers, const char *identity, kf_procedure_state *state)
+{
+    if (strcmp(answers->looked_up, identity) != 0) return false;
+    if (answers->record != NULL) {
+        state->record = *answers->record;
+        return true;
+    }
+    state->record = (kf_card_record){.state = KF_CARD_BLANK};
+    (void)snprintf(state->record.identity, sizeof state->record.identity, "%s", identity);
+    return true;
+}
+
+static kf_code prove_issuer(const kf_procedure_context *context, const kf_procedure_state *state,
+                            kf_view answer, const char *data, kf_error *error)
+{
+    kf_card_keys keys = {0};
+    KF_TRY(kf_procedure_channel_keys(context, state, KF_KEYS_ISSUER, data, &keys, error));
+    bool fits = kf_procedure_fits(&keys, state->issuer_challenge, answer);
+    kf_card_keys_clear(&keys);
+    if (fits) return KF_OK;
+    return kf_fail(error, KF_ERR_CRYPTOGRAM,
+                   "the card does not hold the card-manager key of category %s (its cryptogram does not "
+                   "verify): it is another "
+                   "maker's card, or a program that imitates one; nothing was sent to it",
+                   state->request.category);
+}
+
+/* Which of the keys that the card may hold fits the domain; nothing is sent to the card for it. */
+static kf_channel_keys find_domain_keys(const kf_procedure_context *context, const kf_procedure_state *state,
+                                        kf_view answer, const char *data)
+{
+    static const kf_channel_keys candidates[] = {KF_KEYS_PRESENT, KF_KEYS_PENDING, KF_KEYS_FACTORY,
+                                                 KF_KEYS_ISSUER};
+    for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
+        kf_channel_keys kind = candidates[i];
+        if (kind == KF_KEYS_PRESENT && state->record.present.generation == 0) continue;
+        if (kind == KF_KEYS_PENDING && state->record.pending.generation == 0) continue;
+        if (kind == KF_KEYS_FACTORY && context->profile->preloaded_base_key[0] == '\0') continue;
+        kf_card_keys keys = {0};
+        if (kf_procedure_channel_keys(context, state, kind, data, &keys, NULL) != KF_OK) continue;
+        bool fits = kf_procedure_fits(&keys, state->domain_challenge, answer);
+        kf_card_keys_clear(&keys);
+        if (fits) return kind;
+    }
+    return KF_KEYS_NONE;
+}
+
+static kf_code decide(const kf_procedure_context *context, kf_procedure_state *state, const char *data,
+                      bool *ret_done, kf_error *error)
+{
+    *ret_done = false;
+    switch (state->request.operation) {
+    case KF_OPERATION_FILL: return kf_fill_decide(context, state, data, error);
+    case KF_OPERATION_REFILL: return kf_refill_decide(context, state, ret_done, error);
+    case KF_OPERATION_CLEAR: return kf_clear_decide(context, state, ret_done, error);
+    case KF_OPERATION_APP_LOAD:
+    case KF_OPERATION_APP_LIST:
+    case KF_OPERATION_APP_DELETE:
+    default: return KF_OK;
+    }
+}
+
+static kf_code set_session(kf_procedure_state *state, const uint8_t *challenge, kf_view answer)
+{
+    if (answer.size == 0 || answer.size > sizeof state->session_answer) return KF_ERR_APDU;
+    memcpy(state->session_challenge, challenge, KF_HOST_CHALLENGE_SIZE);
+    memcpy(state->session_answer, answer.data, answer.size);
+    state->session_answer_size = (uint8_t)answer.size;
+    return KF_OK;
+}
+
+/* The script of state.session, with fresh challenges for the session after it. */
+static kf_code session_into(const kf_procedure_context *context, kf_procedure_state *state,
+                            kf_procedure_result *result, kf_error *error)
+{
+    memcpy(state->issuer_challenge, context->fresh[0], KF_HOST_CHALLENGE_SIZE);
+    memcpy(state->domain_challenge, context->fresh[1], KF_HOST_CHALLENGE_SIZE);
+    state->script = KF_SCRIPT_SESSION;
+    kf_session_script script = {0};
+    KF_TRY(kf_session_script_build(context, state, &script, error));
+    kf_code code = digest_of(&script.script, state->script_digest);
+    if (code == KF_OK) {
+        result->script = script.script;
+        script.script = (kf_script){0};
+        result->outcome = KF_PROCEDURE_CONTINUE;
+    }
+    kf_session_script_clear(&script);
+    return kf_fail_plain(error, code);
+}
+
+/* -- the end -- */
+
+static kf_code describe(kf_procedure_result *result, const char *format, ...) KF_PRINTF(2, 3);
+static kf_code describe(kf_procedure_result *result, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(result->text, sizeof result->text, format, arguments);
+    va_end(arguments);
+    return size >= 0 ? KF_OK : KF_ERR_INTERNAL;
+}
+
+static kf_code finish_key(const kf_procedure_context *context, kf_procedure_state *state,
+                          kf_procedure_result *result, kf_error *error)
+{
+    kf_card_record *record = &state->record;
+    bool refill = state->request.operation == KF_OPERATION_REFILL;
+    record->previous = record->present;
+    record->present = record->pending;
+    record->pending = (kf_card_key){0};
+    record->state = KF_CARD_FILLED;
+    kf_card_keys keys = {0};
+    KF_TRY(kf_procedure_card_key(context, record, &record->present, &keys, error));
+    kf_kcv kcv;
+    kf_code code = kf_kcv_compute(KF_AES, keys.enc, KF_KCV_GLOBALPLATFORM, &kcv);
+    kf_card_keys_clear(&keys);
+    KF_TRY(code);
+    (void)snprintf(result->kcv, sizeof result->kcv, "%s", kf_kcv_show(kcv).text);
+    return describe(result, "%s: number %s, key generation %u, KCV %s", refill ? "refilled" : "filled",
+                    record->number, record->present.generation, result->kcv);
+}
+
+static kf_code finish_clear(kf_procedure_state *state, kf_procedure_result *result)
+{
+    kf_card_record *record = &state->record;
+    if (record->state == KF_CARD_BLANK)
+        return describe(result, "cleared: the card was blank; nothing had to be done");
+    record->previous = record->present.generation != 0 ? record->present : record->pending;
+    record->present = (kf_card_key){0};
+    record->pending = (kf_card_key){0};
+    record->state = KF_CARD_BLANK;
+    record->personalised[0] = '\0';
+    char number[KF_NUMBER_SIZE];
+    KF_TRY(kf_text_copy(number, sizeof number, record->number));
+    record->number[0] = '\0';
+    return describe(result, "cleared: key and personalisation of number %s are gone", number);
+}
+
+static kf_code finish(const kf_procedure_context *context, kf_procedure_state *state,
+                      kf_procedure_result *result, kf_error *error)
+{
+    result->outcome = KF_PROCEDURE_DONE;
+    bool was_blank = state->record.state == KF_CARD_BLANK;
+    switch (state->request.operation) {
+    case KF_OPERATION_FILL:
+    case KF_OPERATION_REFILL: KF_TRY(finish_key(context, state, result, error)); break;
+    case KF_OPERATION_CLEAR: KF_TRY(finish_clear(state, result)); break;
+    case KF_OPERATION_APP_LOAD:
+        KF_TRY(describe(result, "loaded: module %s is on the card", state->request.module));
+        break;
+    case KF_OPERATION_APP_DELETE:
+        KF_TRY(describe(result, "deleted: module %s is off the card", state->request.module));
+        break;
+    case KF_OPERATION_APP_LIST:
+    default: KF_TRY(describe(result, "listed")); break;
+    }
+    KF_TRY(kf_text_copy(result->personalised, sizeof result->personalised, state->record.personalised));
+    KF_TRY(kf_text_copy(result->kept, sizeof result->kept, state->facts.kept));
+    KF_TRY(kf_text_copy(result->identity, sizeof result->identity, state->record.identity));
+    if (changes_card_key(state->request.operation) &&
+        !(was_blank && state->request.operation == KF_OPERATION_CLEAR)) {
+        state->record.sequence++;
+        result->record_changed = true;
+    }
+    return KF_OK;
+}
+
+/* The application list that the card gave under R-MAC does not hold the domain. */
+static kf_code check_absence(const kf_procedure_state *state, const kf_profile *profile, kf_error *error)
+{
+    kf_cursor lists = kf_cursor_of(kf_buffer_view(&state->applications));
+    KF_CLEANUP(kf_buffer_clear) kf_buffer joined = kf_buffer_with_limit(KF_APPLICATION_LIST_MAX);
+    while (!kf_cursor_at_end(&lists)) {
+        uint16_t size;
+        kf_view part;
+        KF_TRY(kf_cursor_skip(&lists, 1));
+        KF_TRY(kf_cursor_u16(&lists, &size));
+        KF_TRY(kf_cursor_take(&lists, size, &part));
+        kf_buffer_append(&joined, part);
+    }
+    KF_TRY(kf_buffer_status(&joined));
+    if (joined.size == 0)
+        return kf_fail(error, KF_ERR_STATE,
+                       "the card gave no authentic list of its applications: whether the key of card %s is "
+                       "gone is not proven; it "
+                       "stays %s",
+                       state->record.identity, kf_card_state_name(state->record.state));
+    kf_cursor entries = kf_cursor_of(kf_buffer_view(&joined));
+    while (!kf_cursor_at_end(&entries)) {
+        kf_gp_status_entry entry;
+        if (kf_gp_status_next(&entries, &entry) != KF_OK)
+            return kf_fail(error, KF_ERR_CARD_DATA, "the card's list of applications is malformed");
+        if (kf_view_equal(entry.aid, kf_aid_view(&profile->domain)))
+            return kf_fail(error, KF_ERR_STATE,
+                           "the card hides the security domain that it still has; it is left untouched");
+    }
+    return KF_OK;
+}
+
+/* -- advance -- */
+
+/* Which answer the first session goes on from, and the proofs of the contact. */
+static kf_code take_contact(const kf_procedure_context *context, kf_procedure_state *state,
+                            const kf_contact *contact, const kf_procedure_answers *answers,
+                            kf_procedure_result *result, kf_error *error)
+{
+    bool has_issuer = contact->issuer_answer.size > 0;
+    kf_view telling = has_issuer ? contact->issuer_answer : contact->domain_answer;
+    kf_initialize_update update;
+    kf_hex_text data;
+    KF_TRY(
+        update_of(telling, has_issuer ? "issuer security domain" : "security domain", &update, &data, error));
+    char identity[KF_IDENTITY_SIZE];
+    KF_TRY(identity_of(context, state, data.text, identity, error));
+    if (!take_record(answers, identity, state)) {
+        result->outcome = KF_PROCEDURE_NEED_RECORD;
+        return kf_text_copy(result->identity, sizeof result->identity, identity);
+    }
+    state->facts = contact->facts;
+    if (has_issuer) KF_TRY(prove_issuer(context, state, contact->issuer_answer, data.text, error));
+    if (contact->domain_answer.size > 0) {
+        kf_hex_text domain_data;
+        KF_TRY(update_of(contact->domain_answer, "security domain", &update, &domain_data, error));
+        state->facts.domain_keys = find_domain_keys(context, state, contact->domain_answer, domain_data.text);
+    }
+    bool done;
+    KF_TRY(decide(context, state, data.text, &done, error));
+    if (done) return finish(context, state, result, error);
+    if (changes_card_key(state->request.operation)) {
+        state->record.sequence++;
+        state->recorded = true;
+        result->record_changed = true;
+    }
+    kf_session_plan plan = kf_plan_sessions(state, context->profile);
+    bool issuer = plan.steps[0].issuer;
+    KF_TRY(set_session(state, issuer ? state->issuer_challenge : state->domain_challenge,
+                       issuer ? contact->issuer_answer : contact->domain_answer));
+    state->session = 0;
+    return session_into(context, state, result, error);
+}
+
+static kf_code advance_contact(const kf_procedure_context *context, kf_procedure_state *state,
+                               const kf_procedure_answers *answers, kf_procedure_result *result,
+                               kf_error *error)
+{
+    KF_CLEANUP(kf_script_clear) kf_script script = {0};
+    kf_contact_layout layout;
+    KF_TRY(kf_contact_script(state, context->profile, &script, &layout));
+    uint8_t digest[KF_DIGEST_SIZE];
+    KF_TRY(digest_of(&script, digest));
+    if (memcmp(digest, state->script_digest, sizeof digest) != 0)
+        return kf_fail(error, KF_ERR_TOKEN, "keys or software changed since the request began; begin it again");
+    KF_TRY(kf_answers_follow(&script, answers->answers, error));
+    kf_contact contact;
+    KF_TRY(kf_contact_read(context->profile, &layout, answers->answers, &contact, error));
+    return take_contact(context, state, &contact, answers, result, error);
+}
+
+/* The next session's keys must fit before anything is sent to it; a proof is that alone. */
+static kf_code enter_next(const kf_procedure_context *context, kf_procedure_state *state,
+                          const kf_session_step *step, kf_view answer, bool *ret_proven, kf_error *error)
+{
+    kf_initialize_update update;
+    kf_hex_text data;
+    KF_TRY(update_of(answer, "INITIALIZE UPDATE", &update, &data, error));
+    const uint8_t *challenge = step->issuer ? state->issuer_challenge : state->domain_challenge;
+    kf_card_keys keys = {0};
+    KF_TRY(kf_procedure_channel_keys(context, state, step->keys, data.text, &keys, error));
+    bool fits = kf_procedure_fits(&keys, challenge, answer);
+    kf_card_keys_clear(&keys);
+    if (!fits)
+        return kf_fail(error, KF_ERR_CRYPTOGRAM,
+                       "card %s answers with another key than it has to hold now; present it again",
+                       state->record.identity);
+    *ret_proven = step->kind == KF_SESSION_PROOF;
+    return set_session(state, challenge, answer);
+}
+
+static kf_code advance_session(const kf_procedure_context *context, kf_procedure_state *state,
+                               const kf_procedure_answers *answers, kf_procedure_result *result,
+                               kf_error *error)
+{
+    kf_session_script script = {0};
+    KF_TRY(kf_session_script_build(context, state, &script, error));
+    uint8_t digest[KF_DIGEST_SIZE];
+    kf_view update = {NULL, 0};
+    bool more = false;
+    kf_code code = digest_of(&script.script, digest);
+    if (code == KF_OK && memcmp(digest, state->script_digest, sizeof digest) != 0)
+        code = kf_fail(error, KF_ERR_TOKEN,
+                       "keys or profile changed since the request began; present the card again");
+    if (code == KF_OK)
+        code = kf_session_script_check(&script, context->profile, answers->answers, state, &update, &more,
+                                       error);
+    kf_session_script_clear(&script);
+    KF_TRY(kf_fail_plain(error, code));
+    if (more) return session_into(context, state, result, error);
+
+    kf_session_plan plan = kf_plan_sessions(state, context->profile);
+    if (plan.steps[state->session].kind == KF_SESSION_ABSENCE)
+        KF_TRY(check_absence(state, context->profile, error));
+    if (state->session + 1U == plan.count) return finish(context, state, result, error);
+    state->session++;
+    state->first_command = 0;
+    bool proven;
+    KF_TRY(enter_next(context, state, &plan.steps[state->session], update, &proven, error));
+    return proven ? finish(context, state, result, error) : session_into(context, state, result, error);
+}
+
+kf_code kf_procedure_advance(const kf_procedure_context *context, kf_procedure_state *state,
+                             const kf_procedure_answers *answers, kf_procedure_result *ret_result,
+                             kf_error *error)
+{
+    if (memcmp(state->profile_digest, context->profile->digest, sizeof state->profile_digest) != 0)
+        return kf_fail(error, KF_ERR_TOKEN, "profile %s changed since the request began; begin it again",
+                       context->profile->name);
+    /* Steps work on a copy: a failure leaves the state as it was. */
+    KF_CLEANUP(kf_buffer_clear) kf_buffer encoded = KF_BUFFER_INIT;
+    kf_procedure_state_encode(state, &encoded);
+    KF_TRY(kf_buffer_status(&encoded));
+    kf_cursor bytes = kf_cursor_of(kf_buffer_view(&encoded));
+    kf_procedure_state next = {0};
+    KF_TRY(kf_procedure_state_decode(&bytes, &next));
+    next.round_trips++;
+    next.apdus = (uint16_t)(next.apdus + answers->answers->count);
+    next.step++;
+    next.expires = context->now + KF_PROCEDURE_LIFETIME_MS;
+    kf_procedure_result result = {0};
+    kf_code code = next.script == KF_SCRIPT_CONTACT
+                       ? advance_contact(context, &next, answers, &result, error)
+                       : advance_session(context, &next, answers, &result, error);
+    if (code != KF_OK || result.outcome == KF_PROCEDURE_NEED_RECORD) {
+        kf_procedure_state_clear(&next);
+        if (code != KF_OK) {
+            kf_procedure_result_clear(&result);
+            return kf_fail_plain(error, code);
+        }
+        *ret_result = result;
+        return KF_OK;
+    }
+    kf_procedure_state_clear(state);
+    *state = next;
+    *ret_result = result;
+    return KF_OK;
+}

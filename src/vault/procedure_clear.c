@@ -1,0 +1,84 @@
+#include <string.h>
+
+#include <keyfill/hex.h>
+
+#include "vault/procedure_plan.h"
+
+/* S31 to S34. */
+kf_code kf_clear_decide(const kf_procedure_context *context, kf_procedure_state *state, bool *ret_done,
+                        kf_error *error)
+{
+    kf_card_record *record = &state->record;
+    const kf_card_facts *facts = &state->facts;
+    bool factory = facts->domain_keys == KF_KEYS_FACTORY || facts->domain_keys == KF_KEYS_ISSUER;
+    bool nothing_there =
+        !facts->domain_present || (factory && context->profile->key_injection == KF_INJECT_PRELOADED);
+    if (record->state == KF_CARD_BLANK && nothing_there && record->personalised[0] == '\0' &&
+        !record->number_written) {
+        *ret_done = true;
+        return KF_OK;
+    }
+    if (facts->domain_present && facts->domain_keys == KF_KEYS_NONE)
+        return kf_fail(error, KF_ERR_CRYPTOGRAM,
+                       "card %s does not prove its key of record (generation %u): the clear is refused and "
+                       "the card left "
+                       "untouched",
+                       record->identity, record->present.generation);
+    /* A domain without a key of ours is deleted only where a fill of ours left it so. */
+    if (facts->domain_present && factory && record->state == KF_CARD_BLANK)
+        return kf_fail(error, KF_ERR_STATE,
+                       "card %s has a security domain that no fill of ours made; it is left untouched",
+                       record->identity);
+    record->state = KF_CARD_CLEARING;
+    *ret_done = false;
+    return KF_OK;
+}
+
+static kf_code add_delete(const kf_session_build *build, kf_session *session)
+{
+    kf_session_command *command = kf_session_append(session, "DELETE security domain", true);
+    if (command == NULL) return KF_ERR_MEMORY;
+    return kf_gp_delete(kf_aid_view(&build->context->profile->domain), true, &command->apdu);
+}
+
+static kf_code add_restore(const kf_session_build *build, kf_session *session, kf_error *error)
+{
+    const kf_profile *profile = build->context->profile;
+    uint8_t version = kf_secure_channel_answer(build->channel)->key_version;
+    KF_TRY(kf_command_erase_domain_tags(build, session, error));
+    if (profile->preloaded_base_key[0] == '\0') {
+        kf_session_command *command = kf_session_append(session, "DELETE key", true);
+        if (command == NULL) return KF_ERR_MEMORY;
+        return kf_gp_delete_key(version, 0, &command->apdu);
+    }
+    kf_card_keys keys = {0};
+    kf_hex_text data = kf_hex_show(KF_VIEW(kf_secure_channel_answer(build->channel)->diversification_data));
+    KF_TRY(kf_procedure_channel_keys(build->context, build->state, KF_KEYS_FACTORY, data.text, &keys, error));
+    kf_code code = kf_command_put_key(build, &keys, version, version, session);
+    kf_card_keys_clear(&keys);
+    return code;
+}
+
+kf_code kf_clear_session(const kf_session_build *build, kf_session *session, kf_error *error)
+{
+    static const kf_gp_scope applications = KF_GP_APPLICATIONS;
+    switch (build->step.kind) {
+    case KF_SESSION_DELETE:
+        KF_TRY(add_delete(build, session));
+        KF_TRY(kf_command_erase_application_fields(build, session, error));
+        break;
+    case KF_SESSION_RESTORE: KF_TRY(add_restore(build, session, error)); break;
+    case KF_SESSION_ABSENCE: KF_TRY(kf_command_lists(build->state, &applications, 1, session)); break;
+    case KF_SESSION_CREATE:
+    case KF_SESSION_KEY:
+    case KF_SESSION_APPLY:
+    case KF_SESSION_PROOF:
+    case KF_SESSION_LOAD:
+    case KF_SESSION_LIST:
+    case KF_SESSION_UNLOAD:
+    default:
+        return kf_fail(error, KF_ERR_INTERNAL, "a clear has no session of kind %d", (int)build->step.kind);
+    }
+    /* S36: the personalisation that is elsewhere. */
+    return build->last ? kf_command_sim_files(build, true, session, error) : KF_OK;
+}

@@ -1,0 +1,222 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "vault/procedure_plan.h"
+
+/* S3, S4: which key the card is to get. */
+static kf_code choose_key(const kf_procedure_context *context, kf_procedure_state *state,
+                          const char *diversification_data, kf_error *error)
+{
+    kf_card_record *record = &state->record;
+    const kf_procedure_request *request = &state->request;
+    const kf_key_entry *entry;
+    KF_TRY(kf_procedure_base_key(context, KF_PURPOSE_PAYMENT, request->category, 0, &entry, error));
+    KF_TRY(kf_procedure_check_policy(context, entry, error));
+    if (entry->size != context->profile->key_size)
+        return kf_fail(
+            error, KF_ERR_PROFILE, "profile %s puts keys of %zu bytes on the card; base key %s gives %zu",
+            context->profile->name, context->profile->key_size, kf_key_label_of(entry).text, entry->size);
+    KF_TRY(kf_procedure_derivation_values(context, state, entry, diversification_data, &record->derivation,
+                                          error));
+    uint32_t floor = request->generation_floor;
+    uint32_t last = record->last_generation > floor ? record->last_generation : floor;
+    if (last == UINT32_MAX)
+        return kf_fail(error, KF_ERR_STATE, "card %s has no generations left", record->identity);
+    record->pending = (kf_card_key){
+        .generation = last + 1,
+        .base_key_version = entry->version,
+        .key_version = context->profile->key_version,
+    };
+    KF_TRY(kf_text_copy(record->pending.base_key, sizeof record->pending.base_key, entry->category));
+    record->last_generation = last + 1;
+    /* The key is computed once now, so that a missing field is named before the card is touched. */
+    kf_card_keys keys = {0};
+    KF_TRY(kf_procedure_card_key(context, record, &record->pending, &keys, error));
+    kf_card_keys_clear(&keys);
+    return KF_OK;
+}
+
+static kf_code check_state(const kf_procedure_state *state, kf_error *error)
+{
+    const kf_card_record *record = &state->record;
+    switch (record->state) {
+    case KF_CARD_BLANK:
+    case KF_CARD_FILLING: return KF_OK;
+    case KF_CARD_FILLED:
+        return kf_fail(error, KF_ERR_STATE,
+                       "card %s is filled already (number %s, generation %u); ask for refill or clear",
+                       record->identity, record->number, record->present.generation);
+    case KF_CARD_REFILLING:
+    case KF_CARD_CLEARING:
+    case KF_CARD_UNKNOWN:
+    default:
+        return kf_fail(error, KF_ERR_STATE, "card %s is %s; ask for %s, which finishes what was begun",
+                       record->identity, kf_card_state_name(record->state),
+                       record->state == KF_CARD_REFILLING ? "refill" : "clear");
+    }
+}
+
+static kf_code check_domain(const kf_procedure_context *context, const kf_procedure_state *state,
+                            kf_error *error)
+{
+    const kf_profile *profile = context->profile;
+    if (!state->facts.domain_present && profile->key_injection == KF_INJECT_PRELOADED)
+        return kf_fail(error, KF_ERR_CARD_UNSUITABLE,
+                       "the card does not have the security domain that profile %s takes as delivered; "
+                       "choose another profile",
+                       profile->name);
+    if (state->facts.domain_present && state->facts.domain_keys == KF_KEYS_NONE)
+        return kf_fail(error, KF_ERR_CRYPTOGRAM,
+                       "the card's security domain holds a key that is not on record for card %s: nothing "
+                       "was sent to it; an "
+                       "officer has to settle what this card is",
+                       state->record.identity);
+    return KF_OK;
+}
+
+/* A fill that broke off after its key was written, for the same number: that key stays. */
+static bool key_is_in_place(const kf_procedure_state *state)
+{
+    return state->facts.domain_present && state->facts.domain_keys == KF_KEYS_PENDING &&
+           strcmp(state->record.number, state->request.number) == 0;
+}
+
+/* What is recorded as written needs no reading: applications do not show theirs. */
+static kf_code keep_recorded_fields(const kf_profile *profile, kf_procedure_state *state)
+{
+    for (size_t i = 0; i < profile->field_count; i++)
+        if (kf_name_list_has(state->record.personalised, profile->fields[i].name))
+            KF_TRY(kf_name_list_add(state->facts.kept, sizeof state->facts.kept, profile->fields[i].name));
+    return KF_OK;
+}
+
+kf_code kf_fill_decide(const kf_procedure_context *context, kf_procedure_state *state,
+                       const char *diversification_data, kf_error *error)
+{
+    KF_TRY(check_state(state, error));
+    KF_TRY(check_domain(context, state, error));
+    kf_card_record *record = &state->record;
+    KF_TRY(keep_recorded_fields(context->profile, state));
+    if (!key_is_in_place(state)) {
+        /* The pending key is the only one that opens the domain: it is not given up for another number. */
+        if (state->facts.domain_present && state->facts.domain_keys == KF_KEYS_PENDING)
+            return kf_fail(error, KF_ERR_STATE,
+                           "card %s already got its key for number %s before the fill broke off; finish that "
+                           "fill, or clear "
+                           "the card, before it takes number %s",
+                           record->identity, record->number, state->request.number);
+        KF_TRY(choose_key(context, state, diversification_data, error));
+    }
+    record->state = KF_CARD_FILLING;
+    KF_TRY(kf_text_copy(record->category, sizeof record->category, state->request.category));
+    KF_TRY(kf_text_copy(record->profile, sizeof record->profile, context->profile->name));
+    memcpy(record->profile_digest, context->profile->digest, sizeof record->profile_digest);
+    KF_TRY(kf_text_copy(record->number, sizeof record->number, state->request.number));
+    return kf_text_copy(record->iccid, sizeof record->iccid, state->request.iccid);
+}
+
+/* INSTALL of the domain from each of the modules that cards name differently. */
+static kf_code add_installs(const kf_session_build *build, kf_session *session)
+{
+    const kf_profile *profile = build->context->profile;
+    for (size_t i = 0; i < profile->module_count; i++) {
+        kf_gp_install install = {
+            .load_file_aid = kf_aid_view(&profile->modules[i].load_file),
+            .module_aid = kf_aid_view(&profile->modules[i].module),
+            .application_aid = kf_aid_view(&profile->domain),
+            .privileges = kf_view_of(profile->privileges, profile->privileges_size),
+            .parameters = kf_view_of(profile->parameters, profile->parameters_size),
+        };
+        kf_session_command *command = kf_session_append(session, "INSTALL security domain", true);
+        if (command == NULL) return KF_ERR_MEMORY;
+        command->alternative = true;
+        KF_TRY(kf_gp_install_for_install(&install, &command->apdu));
+    }
+    return KF_OK;
+}
+
+static kf_code pending_keys(const kf_session_build *build, kf_card_keys *ret_keys, kf_error *error)
+{
+    const kf_card_record *record = &build->state->record;
+    return kf_procedure_card_key(build->context, record, &record->pending, ret_keys, error);
+}
+
+/* The domain gets its first keys through its parent: INSTALL [for personalization], DGI 00B9 and 8113
+ * (GP 2.3.1 11.11.4). */
+static kf_code add_store_keys(const kf_session_build *build, kf_session *session, kf_error *error)
+{
+    kf_session_command *command = kf_session_append(session, "INSTALL for personalization", true);
+    if (command == NULL) return KF_ERR_MEMORY;
+    KF_TRY(kf_gp_install_for_personalization(kf_aid_view(&build->context->profile->domain), &command->apdu));
+    kf_card_keys keys = {0};
+    KF_TRY(pending_keys(build, &keys, error));
+    const kf_gp_key list[] = {{KF_AES, keys.enc}, {KF_AES, keys.mac}, {KF_AES, keys.dek}};
+    const kf_gp_store_keys store = {
+        .key_version = build->state->record.pending.key_version,
+        .key_identifier = 1,
+        .keys = list,
+        .key_count = sizeof list / sizeof list[0],
+    };
+    KF_CLEANUP(kf_buffer_clear) kf_buffer groupings = KF_BUFFER_INIT;
+    kf_code code = kf_gp_store_keys_dgis(build->channel, &store, &groupings);
+    kf_card_keys_clear(&keys);
+    KF_TRY(code);
+    command = kf_session_append(session, "STORE DATA: keys", true);
+    if (command == NULL) return KF_ERR_MEMORY;
+    return kf_gp_store_data(KF_STORE_DATA_DGI | KF_STORE_DATA_ENCRYPTED, false, 0, kf_buffer_view(&groupings),
+                            &command->apdu);
+}
+
+static kf_code create_session(const kf_session_build *build, kf_session *session, kf_error *error)
+{
+    const kf_profile *profile = build->context->profile;
+    bool store_data = profile->key_injection == KF_INJECT_STORE_DATA;
+    bool data_first = profile->order == KF_PERSONALISATION_FIRST;
+    if (data_first) KF_TRY(kf_command_application_fields(build, session, error));
+    KF_TRY(add_installs(build, session));
+    if (!store_data) return KF_OK;
+    KF_TRY(add_store_keys(build, session, error));
+    KF_TRY(kf_command_domain_tags(build, session, error));
+    return data_first ? KF_OK : kf_command_application_fields(build, session, error);
+}
+
+static kf_code key_session(const kf_session_build *build, kf_session *session, kf_error *error)
+{
+    const kf_profile *profile = build->context->profile;
+    bool data_first = profile->order == KF_PERSONALISATION_FIRST;
+    if (data_first) KF_TRY(kf_command_domain_tags(build, session, error));
+    if (build->step.keys != KF_KEYS_PENDING) {
+        kf_card_keys keys = {0};
+        KF_TRY(pending_keys(build, &keys, error));
+        uint8_t own_version = build->state->record.pending.key_version;
+        const kf_initialize_update *answer = kf_secure_channel_answer(build->channel);
+        /* A domain that came with keys has them replaced; one that used its parent's gets its first. */
+        uint8_t present_version = build->step.keys == KF_KEYS_FACTORY ? answer->key_version : 0;
+        kf_code code = kf_command_put_key(build, &keys, present_version, own_version, session);
+        kf_card_keys_clear(&keys);
+        KF_TRY(code);
+    }
+    return data_first ? KF_OK : kf_command_domain_tags(build, session, error);
+}
+
+kf_code kf_fill_session(const kf_session_build *build, kf_session *session, kf_error *error)
+{
+    bool data_first = build->context->profile->order == KF_PERSONALISATION_FIRST;
+    if (build->first && data_first) KF_TRY(kf_command_sim_files(build, false, session, error));
+    switch (build->step.kind) {
+    case KF_SESSION_CREATE: KF_TRY(create_session(build, session, error)); break;
+    case KF_SESSION_KEY: KF_TRY(key_session(build, session, error)); break;
+    case KF_SESSION_APPLY: KF_TRY(kf_command_application_fields(build, session, error)); break;
+    case KF_SESSION_PROOF: break;
+    case KF_SESSION_DELETE:
+    case KF_SESSION_ABSENCE:
+    case KF_SESSION_RESTORE:
+    case KF_SESSION_LOAD:
+    case KF_SESSION_LIST:
+    case KF_SESSION_UNLOAD:
+    default:
+        return kf_fail(error, KF_ERR_INTERNAL, "a fill has no session of kind %d", (int)build->step.kind);
+    }
+    if (build->last && !data_first) KF_TRY(kf_command_sim_files(build, false, session, error));
+    return KF_OK;
+}

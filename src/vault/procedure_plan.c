@@ -1,0 +1,104 @@
+#include "vault/procedure_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool writes_applications(const kf_procedure_state *state, const kf_profile *profile)
+{
+    return state->request.personalise != KF_PERSONALISE_NEVER &&
+           kf_profile_has_place(profile, KF_PLACE_APPLICATION);
+}
+
+bool kf_plan_issuer_last(kf_operation operation, const kf_profile *profile)
+{
+    if (operation == KF_OPERATION_CLEAR) return profile->key_injection != KF_INJECT_PRELOADED;
+    if (operation == KF_OPERATION_FILL)
+        return profile->order == KF_PERSONALISATION_FIRST &&
+               kf_profile_has_place(profile, KF_PLACE_APPLICATION);
+    return operation != KF_OPERATION_REFILL;
+}
+
+static void add_step(kf_session_plan *plan, kf_session_kind kind, bool issuer, kf_channel_keys keys)
+{
+    plan->steps[plan->count++] = (kf_session_step){kind, issuer, keys};
+}
+
+static void plan_fill(const kf_procedure_state *state, const kf_profile *profile, kf_session_plan *plan)
+{
+    bool applications = writes_applications(state, profile);
+    bool present = state->facts.domain_present;
+    bool key_first = profile->order == KF_KEY_FIRST;
+    if (present) {
+        /* Personalisation first: the contact asked the issuer domain last (kf_plan_issuer_last). */
+        if (kf_plan_issuer_last(KF_OPERATION_FILL, profile))
+            add_step(plan, KF_SESSION_APPLY, true, KF_KEYS_ISSUER);
+        add_step(plan, KF_SESSION_KEY, false, state->facts.domain_keys);
+    } else {
+        add_step(plan, KF_SESSION_CREATE, true, KF_KEYS_ISSUER);
+        if (profile->key_injection != KF_INJECT_STORE_DATA)
+            add_step(plan, KF_SESSION_KEY, false, KF_KEYS_ISSUER);
+    }
+    bool in_create = !present && profile->key_injection == KF_INJECT_STORE_DATA;
+    if (applications && key_first && !in_create) add_step(plan, KF_SESSION_APPLY, true, KF_KEYS_ISSUER);
+    if ((profile->security_level & KF_LEVEL_R_MAC) == 0)
+        add_step(plan, KF_SESSION_PROOF, false, KF_KEYS_PENDING);
+}
+
+static void plan_clear(const kf_procedure_state *state, const kf_profile *profile, kf_session_plan *plan)
+{
+    if (!state->facts.domain_present) {
+        add_step(plan, KF_SESSION_ABSENCE, true, KF_KEYS_ISSUER);
+    } else if (profile->key_injection == KF_INJECT_PRELOADED) {
+        add_step(plan, KF_SESSION_RESTORE, false, state->facts.domain_keys);
+        if ((profile->security_level & KF_LEVEL_R_MAC) == 0)
+            add_step(plan, KF_SESSION_PROOF, false,
+                     profile->preloaded_base_key[0] != '\0' ? KF_KEYS_FACTORY : KF_KEYS_ISSUER);
+    } else {
+        add_step(plan, KF_SESSION_DELETE, true, KF_KEYS_ISSUER);
+    }
+}
+
+kf_session_plan kf_plan_sessions(const kf_procedure_state *state, const kf_profile *profile)
+{
+    kf_session_plan plan = {0};
+    switch (state->request.operation) {
+    case KF_OPERATION_FILL: plan_fill(state, profile, &plan); break;
+    case KF_OPERATION_REFILL:
+        add_step(&plan, KF_SESSION_KEY, false, state->facts.domain_keys);
+        if ((profile->security_level & KF_LEVEL_R_MAC) == 0)
+            add_step(&plan, KF_SESSION_PROOF, false, KF_KEYS_PENDING);
+        break;
+    case KF_OPERATION_CLEAR: plan_clear(state, profile, &plan); break;
+    case KF_OPERATION_APP_LOAD: add_step(&plan, KF_SESSION_LOAD, true, KF_KEYS_ISSUER); break;
+    case KF_OPERATION_APP_LIST: add_step(&plan, KF_SESSION_LIST, true, KF_KEYS_ISSUER); break;
+    case KF_OPERATION_APP_DELETE: add_step(&plan, KF_SESSION_UNLOAD, true, KF_KEYS_ISSUER); break;
+    }
+    return plan;
+}
+
+kf_session_command *kf_session_append(kf_session *session, const char *label, bool wrapped)
+{
+    if (session->count == KF_SESSION_COMMANDS_MAX) return NULL;
+    if (session->count == session->capacity) {
+        size_t capacity = session->capacity == 0 ? 16 : session->capacity * 2;
+        kf_session_command *commands = realloc(session->commands, capacity * sizeof *commands);
+        if (commands == NULL) return NULL;
+        session->commands = commands;
+        session->capacity = capacity;
+    }
+    kf_session_command *command = &session->commands[session->count++];
+    *command = (kf_session_command){.wrapped = wrapped};
+    (void)snprintf(command->label, sizeof command->label, "%s", label);
+    return command;
+}
+
+void kf_session_clear(kf_session *session)
+{
+    for (size_t i = 0; i < session->count; i++) {
+        kf_buffer_clear(&session->commands[i].apdu);
+        kf_buffer_clear(&session->commands[i].expected);
+    }
+    free(session->commands);
+    *session = (kf_session){0};
+}

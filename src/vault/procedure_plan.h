@@ -1,0 +1,233 @@
+/* The parts of a procedure: the contact, the sessions that follow from what it showed, and the commands of
+ * each. Internal to the procedures. */
+#ifndef KEYFILL_VAULT_PROCEDURE_PLAN_H
+#define KEYFILL_VAULT_PROCEDURE_PLAN_H
+
+#include "vault/procedure.h"
+
+#define KF_SIM_CHANNEL 1 /* the logical channel on which files are read and written */
+
+/* -- sessions -- */
+
+typedef enum kf_session_kind {
+    KF_SESSION_CREATE =
+        1,                /* issuer: the security domain is installed; with store-data it gets its key here */
+    KF_SESSION_KEY = 2,   /* domain: PUT KEY and the domain's data */
+    KF_SESSION_APPLY = 3, /* issuer: personalisation of applications */
+    KF_SESSION_PROOF =
+        4, /* domain: its cryptogram is the receipt, where the channel has no R-MAC; no commands */
+    KF_SESSION_DELETE = 5,  /* issuer: the domain goes, with its key and data */
+    KF_SESSION_ABSENCE = 6, /* issuer: the list of applications shows under R-MAC that the domain is gone */
+    KF_SESSION_RESTORE = 7, /* domain: a preloaded domain gets its factory keys back */
+    KF_SESSION_LOAD = 8,    /* issuer: a module is loaded and installed */
+    KF_SESSION_LIST = 9,    /* issuer: GET STATUS */
+    KF_SESSION_UNLOAD = 10, /* issuer: a module is deleted */
+} kf_session_kind;
+
+#define KF_SESSIONS_MAX 4
+
+typedef struct kf_session_step {
+    kf_session_kind kind;
+    bool issuer; /* the channel is with the issuer security domain, else with the profile's domain */
+    kf_channel_keys keys;
+} kf_session_step;
+
+typedef struct kf_session_plan {
+    size_t count;
+    kf_session_step steps[KF_SESSIONS_MAX];
+} kf_session_plan;
+
+/* From the request, the profile and the facts alone, so that every message of a request gives the same plan.
+ */
+kf_session_plan kf_plan_sessions(const kf_procedure_state *state, const kf_profile *profile);
+/* Whether the contact asks the issuer domain last, so that the first session is with it. */
+bool kf_plan_issuer_last(kf_operation operation, const kf_profile *profile);
+
+/* -- commands of a session -- */
+
+typedef enum kf_command_effect {
+    KF_EFFECT_NONE = 0,
+    KF_EFFECT_FIELD_WRITTEN = 1, /* `fields` of the profile */
+    KF_EFFECT_NUMBER_WRITTEN = 2,
+    KF_EFFECT_NUMBER_ERASED = 3,
+    KF_EFFECT_LISTED = 4, /* a GET STATUS answer is collected */
+} kf_command_effect;
+
+#define KF_COMMAND_ALSO_MAX 3
+
+typedef struct kf_session_command {
+    kf_buffer apdu; /* plain */
+    char label[KF_SCRIPT_LABEL_SIZE];
+    bool wrapped; /* by the session's channel; else sent as it is, on the logical channel in its class byte */
+    bool secret;
+    bool alternative;                   /* one of several in a row: tried in order until one is accepted */
+    bool any_answer;                    /* whatever comes is fine */
+    uint16_t also[KF_COMMAND_ALSO_MAX]; /* status words beside 9000 on which the script goes on */
+    size_t also_count;
+    bool more_ends; /* 6310 ends the script: the rest is asked for in another */
+    size_t list;    /* KF_EFFECT_LISTED: which of the session's lists */
+    uint8_t list_scope;
+    kf_command_effect effect;
+    size_t fields[KF_PROFILE_FIELDS_MAX]; /* KF_EFFECT_FIELD_WRITTEN: which */
+    size_t field_count;
+    bool has_expected;
+    kf_buffer expected; /* the answer's data must be this */
+} kf_session_command;
+
+typedef struct kf_session {
+    kf_session_command *commands;
+    size_t count;
+    size_t capacity;
+} kf_session;
+
+#define KF_SESSION_COMMANDS_MAX 512
+
+/* A new command at the end, to be filled; NULL without memory or past the cap. Valid until the next append.
+ */
+kf_session_command *kf_session_append(kf_session *session, const char *label, bool wrapped);
+void kf_session_clear(kf_session *session);
+
+/* What building commands needs. The channel is open (it encrypts keys); the commands do not depend on its
+ * chain. */
+typedef struct kf_session_build {
+    const kf_procedure_context *context;
+    const kf_procedure_state *state;
+    kf_session_step step;
+    bool first; /* of the plan: SIM files before the key */
+    bool last;  /* of those with commands: SIM files after the key */
+    kf_secure_channel *channel;
+} kf_session_build;
+
+/* One for each operation (procedure_fill.c, procedure_refill.c, procedure_clear.c, procedure_application.c).
+ */
+kf_code kf_fill_session(const kf_session_build *build, kf_session *session, kf_error *error) KF_MUST_USE;
+kf_code kf_refill_session(const kf_session_build *build, kf_session *session, kf_error *error) KF_MUST_USE;
+kf_code kf_clear_session(const kf_session_build *build, kf_session *session, kf_error *error) KF_MUST_USE;
+kf_code kf_application_session(const kf_session_build *build, kf_session *session,
+                               kf_error *error) KF_MUST_USE;
+
+/* Shared by them (procedure_commands.c). */
+kf_code kf_command_put_key(const kf_session_build *build, const kf_card_keys *keys, uint8_t present_version,
+                           uint8_t new_version, kf_session *session) KF_MUST_USE;
+/* The fields that this request writes at `place`. */
+bool kf_field_is_written(const kf_session_build *build, size_t field);
+kf_code kf_command_domain_tags(const kf_session_build *build, kf_session *session,
+                               kf_error *error) KF_MUST_USE;
+kf_code kf_command_application_fields(const kf_session_build *build, kf_session *session,
+                                      kf_error *error) KF_MUST_USE;
+/* VERIFY ADM1, then number and file fields, each read back; `erase`: FF instead. */
+kf_code kf_command_sim_files(const kf_session_build *build, bool erase, kf_session *session,
+                             kf_error *error) KF_MUST_USE;
+/* GET STATUS of each scope (at most KF_LISTS_MAX), with the pages that are known to follow. */
+kf_code kf_command_lists(const kf_procedure_state *state, const kf_gp_scope *scopes, size_t count,
+                         kf_session *session) KF_MUST_USE;
+/* Empty values where the card has ours: in the domain (DGI 0070), in applications. */
+kf_code kf_command_erase_domain_tags(const kf_session_build *build, kf_session *session,
+                                     kf_error *error) KF_MUST_USE;
+kf_code kf_command_erase_application_fields(const kf_session_build *build, kf_session *session,
+                                            kf_error *error) KF_MUST_USE;
+/* The field's bytes: the order's text, or derived for the card (procedure_keys.c). */
+kf_code kf_field_value(const kf_procedure_context *context, const kf_procedure_state *state, size_t field,
+                       kf_buffer *value, kf_error *error) KF_MUST_USE;
+
+/* -- contact (procedure_contact.c) -- */
+
+#define KF_CONTACT_NONE UINT16_MAX
+
+/* Where in the contact script what stands; KF_CONTACT_NONE: not there. */
+typedef struct kf_contact_layout {
+    uint16_t open_channel;
+    uint16_t number_select, number_read, adm_tries;
+    uint16_t file_select[KF_PROFILE_FIELDS_MAX], file_read[KF_PROFILE_FIELDS_MAX];
+    uint16_t domain_select; /* whether the domain is there */
+    uint16_t tag_read[KF_PROFILE_FIELDS_MAX];
+    uint16_t domain_update[2],
+        issuer_update[2]; /* INITIALIZE UPDATE: where the domain is there, and where not */
+} kf_contact_layout;
+
+/* Deterministic from the state. */
+kf_code kf_contact_script(const kf_procedure_state *state, const kf_profile *profile, kf_script *script,
+                          kf_contact_layout *ret_layout) KF_MUST_USE;
+
+typedef struct kf_contact {
+    kf_card_facts facts;   /* domain_keys is not known yet */
+    kf_view domain_answer; /* to INITIALIZE UPDATE, with status word; empty: none */
+    kf_view issuer_answer;
+} kf_contact;
+
+/* What the answers show. The views point into them. */
+kf_code kf_contact_read(const kf_profile *profile, const kf_contact_layout *layout,
+                        const kf_script_answers *answers, kf_contact *ret_contact,
+                        kf_error *error) KF_MUST_USE;
+
+/* -- keys (procedure_keys.c) -- */
+
+/* The base key of a purpose for a category: the category's, else "default"; version 0: in force.
+ * KF_ERR_NO_KEY says what to do. */
+kf_code kf_procedure_base_key(const kf_procedure_context *context, kf_key_purpose purpose,
+                              const char *category, uint32_t version, const kf_key_entry **ret_entry,
+                              kf_error *error) KF_MUST_USE;
+/* KF_ERR_KEY_POLICY where the entry's policy does not allow this profile, channel or level. */
+kf_code kf_procedure_check_policy(const kf_procedure_context *context, const kf_key_entry *entry,
+                                  kf_error *error) KF_MUST_USE;
+/* The keys that open a channel of that kind. `diversification_data`: hex digits of INITIALIZE UPDATE's 10
+ * bytes. */
+kf_code kf_procedure_channel_keys(const kf_procedure_context *context, const kf_procedure_state *state,
+                                  kf_channel_keys kind, const char *diversification_data,
+                                  kf_card_keys *ret_keys, kf_error *error) KF_MUST_USE;
+/* The card key of record.present or record.pending. KF_ERR_NO_KEY for generation 0. */
+kf_code kf_procedure_card_key(const kf_procedure_context *context, const kf_card_record *record,
+                              const kf_card_key *which, kf_card_keys *ret_keys, kf_error *error) KF_MUST_USE;
+/* 8 bytes: the administrative code that guards SIM files. */
+kf_code kf_procedure_adm(const kf_procedure_context *context, const kf_procedure_state *state,
+                         kf_secret **ret_adm, kf_error *error) KF_MUST_USE;
+/* Sets record.derivation to those of the request's and card's values that the payment template takes. */
+kf_code kf_procedure_derivation_values(const kf_procedure_context *context, const kf_procedure_state *state,
+                                       const kf_key_entry *entry, const char *diversification_data,
+                                       kf_named_values *ret_values, kf_error *error) KF_MUST_USE;
+/* Whether these keys fit the answer. */
+bool kf_procedure_fits(const kf_card_keys *keys, const uint8_t challenge[KF_HOST_CHALLENGE_SIZE],
+                       kf_view answer);
+kf_key_set kf_card_keys_set(const kf_card_keys *keys);
+
+/* -- session scripts (procedure_session.c) -- */
+
+/* Builds the script of the session that runs, from state.session_answer. `ret_channel` may be NULL. */
+typedef struct kf_session_script {
+    kf_script script;
+    struct kf_session_entry {
+        uint16_t command; /* index in the session; UINT16_MAX: not one of them */
+        bool wrapped;
+        kf_exchange exchange;
+    } * entries; /* as many as the script has */
+    kf_session session;
+    kf_secure_channel *channel;
+    uint16_t
+        next_update[4]; /* INITIALIZE UPDATE of the next session, one for each alternative; KF_CONTACT_NONE */
+} kf_session_script;
+kf_code kf_session_script_build(const kf_procedure_context *context, const kf_procedure_state *state,
+                                kf_session_script *ret_script, kf_error *error) KF_MUST_USE;
+void kf_session_script_clear(kf_session_script *script);
+/* Checks order, status words, response MACs and expected data of the answers, and applies their effects to
+ * `state`. `ret_update`: the next session's INITIALIZE UPDATE answer, or empty. `ret_more`: a list goes on.
+ */
+kf_code kf_session_script_check(const kf_session_script *script, const kf_profile *profile,
+                                const kf_script_answers *answers, kf_procedure_state *state,
+                                kf_view *ret_update, bool *ret_more, kf_error *error) KF_MUST_USE;
+/* That the answers follow the script without a gap, and reach its end; else which command stopped it and why.
+ */
+kf_code kf_answers_follow(const kf_script *script, const kf_script_answers *answers,
+                          kf_error *error) KF_MUST_USE;
+
+/* -- decisions after the contact -- */
+
+/* Facts, identity and proven keys are in the state. Sets the intent in state.record where the operation
+ * changes the card; `ret_done`: nothing is left to do. */
+kf_code kf_fill_decide(const kf_procedure_context *context, kf_procedure_state *state,
+                       const char *diversification_data, kf_error *error) KF_MUST_USE;
+kf_code kf_refill_decide(const kf_procedure_context *context, kf_procedure_state *state, bool *ret_done,
+                         kf_error *error) KF_MUST_USE;
+kf_code kf_clear_decide(const kf_procedure_context *context, kf_procedure_state *state, bool *ret_done,
+                        kf_error *error) KF_MUST_USE;
+
+#endif
