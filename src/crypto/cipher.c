@@ -178,9 +178,19 @@ kf_code kf_cipher_decrypt_blocks(kf_cipher *cipher, kf_view input, uint8_t *ret_
     return run_blocks(cipher->decrypt, input, ret_output);
 }
 
+/* Eight bytes at a time: this stands between all block operations. */
 static void xor_into(uint8_t *target, const uint8_t *other, size_t size)
 {
-    for (size_t i = 0; i < size; i++)
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t left;
+        uint64_t right;
+        memcpy(&left, target + i, 8);
+        memcpy(&right, other + i, 8);
+        left ^= right;
+        memcpy(target + i, &left, 8);
+    }
+    for (; i < size; i++)
         target[i] = (uint8_t)(target[i] ^ other[i]);
 }
 
