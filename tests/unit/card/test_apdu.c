@@ -1,0 +1,151 @@
+#include "hex_bytes.h"
+
+#include <keyfill/apdu.h>
+
+static void assert_refused(const char *digits)
+{
+    BYTES(bytes, digits);
+    kf_command command = {.cla = 0x55};
+    assert_int_equal(kf_command_parse(kf_buffer_view(&bytes), &command), KF_ERR_APDU);
+    assert_int_equal(command.cla, 0x55);
+}
+
+static void each_form_of_a_command_survives_parsing_and_encoding(void **state)
+{
+    (void)state;
+    static const char *const forms[] = {
+        "00A40400",
+        "00A4040000",
+        "80F2400105",
+        "00D600000101",
+        "00D60000010100",
+        "00B0000000FFFF",
+        "00B00000000000",
+        "00D60000000002AABB",
+        "00D60000000001AA0000",
+        "00D60000000001AA0100",
+    };
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        BYTES(bytes, forms[i]);
+        EMPTY(again);
+        kf_command command;
+        assert_int_equal(kf_command_parse(kf_buffer_view(&bytes), &command), KF_OK);
+        assert_int_equal(kf_command_encode(&command, &again), KF_OK);
+        assert_bytes(kf_buffer_view(&again), forms[i]);
+    }
+}
+
+static void an_absent_le_and_a_zero_le_are_told_apart(void **state)
+{
+    (void)state;
+    kf_command command;
+    BYTES(without, "80F2400002AABB");
+    assert_int_equal(kf_command_parse(kf_buffer_view(&without), &command), KF_OK);
+    assert_false(command.has_le);
+    BYTES(with, "80F2400002AABB00");
+    assert_int_equal(kf_command_parse(kf_buffer_view(&with), &command), KF_OK);
+    assert_true(command.has_le);
+    assert_int_equal(command.le, 256);
+}
+
+static void malformed_commands_are_refused(void **state)
+{
+    (void)state;
+    assert_refused("");
+    assert_refused("00A404");
+    assert_refused("00A4040002AA");       /* Lc says more than there is */
+    assert_refused("00A4040001AA0000");   /* bytes behind Le */
+    assert_refused("00A404000000");       /* extended, cut off */
+    assert_refused("00A40400000002AA");   /* extended Lc says more */
+    assert_refused("00A40400000001AA00"); /* extended Le of one byte */
+    assert_refused("00A4040000000000");   /* extended Lc 0 with more behind */
+}
+
+static void lengths_that_do_not_fit_the_form_are_not_encoded(void **state)
+{
+    (void)state;
+    static const uint8_t data[KF_COMMAND_EXTENDED_MAX + 1];
+    EMPTY(bytes);
+    kf_command too_long = {.data = {data, 256}};
+    assert_int_equal(kf_command_encode(&too_long, &bytes), KF_ERR_APDU);
+    kf_command le_too_large = {.has_le = true, .le = 257};
+    assert_int_equal(kf_command_encode(&le_too_large, &bytes), KF_ERR_APDU);
+    kf_command le_zero = {.has_le = true, .le = 0};
+    assert_int_equal(kf_command_encode(&le_zero, &bytes), KF_ERR_APDU);
+    kf_command extended_too_long = {.data = {data, sizeof(data)}, .extended = true};
+    assert_int_equal(kf_command_encode(&extended_too_long, &bytes), KF_ERR_APDU);
+    kf_command extended_empty = {.extended = true};
+    assert_int_equal(kf_command_encode(&extended_empty, &bytes), KF_ERR_APDU);
+    assert_int_equal(bytes.size, 0);
+}
+
+static void a_response_needs_a_status_word(void **state)
+{
+    (void)state;
+    kf_response response;
+    static const char *const wrong[] = {"", "90", "AABB", "0000", "6000", "8000"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        BYTES(bytes, wrong[i]);
+        assert_int_equal(kf_response_parse(kf_buffer_view(&bytes), &response), KF_ERR_APDU);
+    }
+    BYTES(good, "0102036A82");
+    assert_int_equal(kf_response_parse(kf_buffer_view(&good), &response), KF_OK);
+    assert_int_equal(response.status_word, 0x6A82);
+    assert_bytes(response.data, "010203");
+}
+
+static void every_status_word_has_an_explanation(void **state)
+{
+    (void)state;
+    for (unsigned sw = 0; sw <= 0xFFFF; sw++) {
+        assert_true(strlen(kf_status_word_explain((uint16_t)sw)) > 3);
+        kf_status_word_text text = kf_status_word_show((uint16_t)sw);
+        assert_non_null(memchr(text.text, 0, sizeof(text.text)));
+    }
+    assert_non_null(strstr(kf_status_word_show(0x63C2).text, "2 tries left"));
+    assert_non_null(strstr(kf_status_word_show(0x6982).text, "6982: security status not satisfied"));
+    kf_error error = {0};
+    assert_int_equal(kf_fail_status_word(&error, "DELETE", 0x6A88), KF_ERR_STATUS_WORD);
+    assert_non_null(strstr(kf_error_text(&error), "DELETE: the card answers 6A88"));
+}
+
+static void logical_channels_go_into_the_class_byte_and_out_again(void **state)
+{
+    (void)state;
+    assert_int_equal(kf_class_with_channel(0x84, 3), 0x87);
+    assert_int_equal(kf_class_with_channel(0x84, 4), 0xE0);
+    assert_int_equal(kf_class_with_channel(0x00, 19), 0x4F);
+    assert_int_equal(kf_class_with_channel(0x80, 20), 0x80);
+    static const uint8_t classes[] = {0x00, 0x80, 0x04, 0x84};
+    for (size_t i = 0; i < sizeof(classes); i++)
+        for (unsigned channel = 0; channel < 20; channel++) {
+            uint8_t cla = kf_class_with_channel(classes[i], channel);
+            assert_int_equal(kf_class_channel(cla), channel);
+            assert_int_equal(kf_class_is_secure(cla), kf_class_is_secure(classes[i]));
+            assert_int_equal(kf_class_with_channel(cla, 0), classes[i]);
+        }
+}
+
+static void a_command_list_is_bounded(void **state)
+{
+    (void)state;
+    KF_CLEANUP(kf_command_list_clear) kf_command_list list = {0};
+    for (size_t i = 0; i < KF_COMMAND_LIST_MAX; i++)
+        assert_non_null(kf_command_list_append(&list));
+    assert_null(kf_command_list_append(&list));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_form_of_a_command_survives_parsing_and_encoding),
+        cmocka_unit_test(an_absent_le_and_a_zero_le_are_told_apart),
+        cmocka_unit_test(malformed_commands_are_refused),
+        cmocka_unit_test(lengths_that_do_not_fit_the_form_are_not_encoded),
+        cmocka_unit_test(a_response_needs_a_status_word),
+        cmocka_unit_test(every_status_word_has_an_explanation),
+        cmocka_unit_test(logical_channels_go_into_the_class_byte_and_out_again),
+        cmocka_unit_test(a_command_list_is_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
