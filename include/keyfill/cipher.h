@@ -1,7 +1,8 @@
 /* Block ciphers with a key at hand, and what is made of them directly: CBC and CMAC.
  *
  * A kf_cipher caches the key schedule of its key in both directions and the CMAC subkeys, so one costs a
- * few block operations to make and nothing to reuse. It is not shared between threads.
+ * few block operations to make and nothing to reuse. Its key stands in the memory of secrets; OpenSSL's key
+ * schedule beside it is ordinary memory, wiped when freed. It is not shared between threads.
  */
 #ifndef KEYFILL_CIPHER_H
 #define KEYFILL_CIPHER_H
@@ -23,7 +24,8 @@ typedef struct kf_cipher kf_cipher;
 kf_code kf_cipher_new(kf_algorithm algorithm, kf_view key, kf_cipher **ret_cipher) KF_MUST_USE;
 kf_code kf_cipher_new_secret(kf_algorithm algorithm, const kf_secret *key,
                              kf_cipher **ret_cipher) KF_MUST_USE;
-/* Another key of the same algorithm and size in the same context: cheaper than a new one. */
+/* Another key of the same algorithm and size in the same context: cheaper than a new one. After a failure
+ * other than KF_ERR_KEY_SIZE the cipher can only be freed. */
 kf_code kf_cipher_rekey(kf_cipher *cipher, kf_view key) KF_MUST_USE;
 /* Wipes, frees, sets NULL. */
 void kf_cipher_free(kf_cipher **cipher);

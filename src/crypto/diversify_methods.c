@@ -134,7 +134,7 @@ static kf_code derive_emv_option_a(kf_cipher *cipher, kf_view input, uint8_t *re
  * from the left, A as 0 to F as 5. */
 static void decimalise(const uint8_t hash[KF_SHA1_SIZE], uint8_t ret_digits[FACTOR_SIZE])
 {
-    uint8_t digits[2 * FACTOR_SIZE];
+    uint8_t digits[2 * FACTOR_SIZE] = {0};
     size_t count = 0;
     for (unsigned pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < 2 * KF_SHA1_SIZE && count < sizeof digits; i++) {

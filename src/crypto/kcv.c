@@ -21,7 +21,7 @@ kf_code kf_kcv_compute(kf_algorithm algorithm, const kf_secret *key, kf_kcv_form
 
 kf_kcv_text kf_kcv_show(kf_kcv kcv)
 {
-    kf_kcv_text shown;
+    kf_kcv_text shown = {""};
     if (kf_hex_encode(KF_VIEW(kcv.bytes), shown.text, sizeof shown.text) != KF_OK) shown.text[0] = '\0';
     return shown;
 }
