@@ -249,6 +249,11 @@ bool kf_vault_client_alive(kf_vault_client *client)
     return alive;
 }
 
+int kf_vault_client_descriptor(const kf_vault_client *client)
+{
+    return client->descriptor;
+}
+
 kf_code kf_vault_answer_next_receipt(kf_cursor *receipts, kf_view *ret_receipt)
 {
     kf_cursor cursor = *receipts;

@@ -30,6 +30,9 @@ kf_code kf_vault_call(kf_vault_client *client, kf_vault_kind kind, kf_view paylo
 /* Whether the vault is still there, as far as is known without asking it. */
 bool kf_vault_client_alive(kf_vault_client *client);
 
+/* For waiting until the other end closes (POLLRDHUP); not for reading. */
+int kf_vault_client_descriptor(const kf_vault_client *client);
+
 /* The next receipt of an answer: start with a cursor over answer->receipts; KF_ERR_TRUNCATED at the end. */
 kf_code kf_vault_answer_next_receipt(kf_cursor *receipts, kf_view *ret_receipt) KF_MUST_USE;
 
