@@ -59,7 +59,8 @@ bool kf_key_block_key_fits(char algorithm, size_t size)
 {
     if (size == 0) return false;
     if (algorithm == 'A') return size == 16 || size == 24 || size == 32;
-    if (algorithm == 'T') return size == 16 || size == 24;
+    /* Eight bytes: one DES key three times, which old devices send as TDEA. */
+    if (algorithm == 'T') return size == 8 || size == 16 || size == 24;
     return algorithm != 'D' || size == 8;
 }
 

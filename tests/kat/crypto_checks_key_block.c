@@ -36,7 +36,7 @@ static void check_kcv_of(const json_t *entry, kat_report *report, char algorithm
     if (kat_expected(report, entry, "kcv") == NULL) return;
     KF_CLEANUP(kf_cipher_free) kf_cipher *cipher = NULL;
     uint8_t block[KF_BLOCK_MAX] = {0};
-    kf_algorithm kind = algorithm == 'A' ? KF_AES : KF_TDES;
+    kf_algorithm kind = algorithm == 'A' ? KF_AES : kf_secret_size(key) == 8 ? KF_DES : KF_TDES;
     if (!kat_ok(report, kf_cipher_new_secret(kind, key, &cipher), "kcv")) return;
     kf_view input = kf_view_of(block, kf_cipher_block_size(cipher));
     kf_code code =

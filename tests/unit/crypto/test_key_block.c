@@ -88,6 +88,7 @@ static void what_is_wrapped_comes_back_in_every_version(void **state)
     }
     for (size_t i = 0; i < 2; i++) {
         comes_back('B', 'T', aes[i], 16);
+        comes_back('C', 'T', aes[i], 8);
         comes_back('B', 'A', aes[i], 16);
         comes_back('C', 'T', aes[i], 24);
         comes_back('C', 'H', aes[i], 20);
