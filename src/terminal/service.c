@@ -46,6 +46,11 @@ static kf_code open_reader(const kf_terminal_service *service, kf_operation *ope
     return kf_reader_open(service->reader_uri, &operation->reader, error);
 }
 
+static void close_reader(kf_operation *operation)
+{
+    kf_reader_close(&operation->reader);
+}
+
 static kf_code answer_with(kf_http_response *response, json_t *json, kf_error *error)
 {
     if (json == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
@@ -125,11 +130,10 @@ static kf_code handle_card(void *context, const kf_http_request *request, kf_htt
     kf_terminal_service *service = context;
     (void)request;
     KF_CLEANUP(release_card) pthread_mutex_t *held = NULL;
-    kf_operation operation = {.id = ""};
+    KF_CLEANUP(close_reader) kf_operation operation = {.id = ""};
     kf_card_report report;
     KF_TRY(take_card(service, &held, error));
     KF_TRY(open_reader(service, &operation, error));
-    KF_CLEANUP(kf_reader_close) kf_reader *reader = operation.reader;
     KF_TRY(kf_operation_read_card(&operation, NULL, &report, error));
     KF_TRY(answer_with(response, json_object(), error));
     return kf_fail_plain(error, describe_card(service, &operation, &report, response->json));
@@ -155,12 +159,11 @@ static kf_code handle_operation(void *context, const kf_http_request *request, k
         return kf_fail(error, KF_ERR_JSON, "the operation is missing: a JSON object is wanted");
     KF_CLEANUP(release_card) pthread_mutex_t *held = NULL;
     char id[KF_REQUEST_ID_SIZE];
-    kf_operation operation = {.id = id};
+    KF_CLEANUP(close_reader) kf_operation operation = {.id = id};
     KF_TRY(take_card(service, &held, error));
     kf_code code = kf_request_id_new(id);
     if (code != KF_OK) return kf_fail_plain(error, code);
     KF_TRY(open_reader(service, &operation, error));
-    KF_CLEANUP(kf_reader_close) kf_reader *reader = operation.reader;
     memcpy(response->request_id, id, sizeof id);
     json_t *result = NULL;
     code = kf_operation_run(&operation, request->json, &result, error);

@@ -113,6 +113,15 @@ static kf_code run(test_run *test, json_t **ret_result)
 #define ANSWERS_1                                                                                            \
     "{\"step\":1,\"attempt\":1,\"token\":\"dG9rZW4\",\"answers\":[{\"entry\":0,\"response\":\"9000\"},"      \
     "{\"entry\":1,\"response\":\"AABB9000\"},{\"entry\":2,\"response\":\"9000\"}]}"
+#define SCRIPT_WITHOUT_LABEL                                                                                 \
+    "{\"state\":\"continue\",\"step\":1,\"attempt\":1,\"token\":\"dG9rZW4\",\"script\":[{\"command\":"       \
+    "\"00\"}]}"
+#define ANSWERS_JUMPED                                                                                       \
+    "{\"step\":1,\"attempt\":1,\"token\":\"dG9rZW4\",\"answers\":[{\"entry\":0,\"response\":\"6A82\"},"      \
+    "{\"entry\":2,\"response\":\"6D00\"}]}"
+#define ANSWERS_STOPPED                                                                                      \
+    "{\"step\":1,\"attempt\":1,\"token\":\"dG9rZW4\",\"answers\":[{\"entry\":0,\"response\":\"9000\"},"      \
+    "{\"entry\":1,\"response\":\"6A88\"}]}"
 #define RUN_1                                                                                                \
     {"00A4040000", "9000"}, {"8050000008000102030405060700", "AABB9000"},                                    \
     {                                                                                                        \
@@ -149,12 +158,8 @@ static void a_status_word_leads_where_the_script_says(void **unused)
     (void)unused;
     static const kf_replay_exchange exchanges[] = {
         REPORT, {"00A4040000", "6A82"}, {"80F28002024F0000", "6D00"}};
-    static const host_step steps[] = {
-        {"/v1/requests", NULL, SCRIPT_1, 0},
-        {MESSAGES,
-         "{\"step\":1,\"attempt\":1,\"token\":\"dG9rZW4\",\"answers\":[{\"entry\":0,\"response\":\"6A82\"},"
-         "{\"entry\":2,\"response\":\"6D00\"}]}",
-         NULL, KF_ERR_CARD_UNSUITABLE}};
+    static const host_step steps[] = {{"/v1/requests", NULL, SCRIPT_1, 0},
+                                      {MESSAGES, ANSWERS_JUMPED, NULL, KF_ERR_CARD_UNSUITABLE}};
     test_run test = {
         .exchanges = exchanges, .exchange_count = COUNT(exchanges), .steps = steps, .step_count = 2};
     json_t *result = NULL;
@@ -166,12 +171,8 @@ static void an_unacceptable_status_word_stops_the_script(void **unused)
 {
     (void)unused;
     static const kf_replay_exchange exchanges[] = {REPORT, {"00A4040000", "9000"}, {NULL, "6A88"}};
-    static const host_step steps[] = {
-        {"/v1/requests", NULL, SCRIPT_1, 0},
-        {MESSAGES,
-         "{\"step\":1,\"attempt\":1,\"token\":\"dG9rZW4\",\"answers\":[{\"entry\":0,\"response\":\"9000\"},"
-         "{\"entry\":1,\"response\":\"6A88\"}]}",
-         DONE, 0}};
+    static const host_step steps[] = {{"/v1/requests", NULL, SCRIPT_1, 0},
+                                      {MESSAGES, ANSWERS_STOPPED, DONE, 0}};
     test_run test = {
         .exchanges = exchanges, .exchange_count = COUNT(exchanges), .steps = steps, .step_count = 2};
     KF_CLEANUP(kf_json_free) json_t *result = NULL;
@@ -273,8 +274,7 @@ static void an_answer_that_makes_no_sense_is_the_hosts_fault(void **unused)
         "{\"state\":\"later\"}",
         "{\"state\":\"done\"}",
         "{\"state\":\"continue\"}",
-        "{\"state\":\"continue\",\"step\":1,\"attempt\":1,\"token\":\"dG9rZW4\",\"script\":[{\"command\":"
-        "\"00\"}]}",
+        SCRIPT_WITHOUT_LABEL,
         "{\"state\":\"continue\",\"attempt\":1,\"token\":\"dG9rZW4\",\"script\":[]}",
     };
     static const kf_replay_exchange exchanges[] = {REPORT};
