@@ -136,8 +136,10 @@ typedef struct kf_gp_store_keys {
     size_t key_count;
     uint8_t access; /* 00: domain and its applications; 01: the domain only; 02: applications only */
 } kf_gp_store_keys;
-/* Appends the data groupings that give a security domain its keys by STORE DATA: 00B9 (attributes in B7, a B9
- * with identifier and check value for each key) and one 8113 with the encrypted value for each (§11.11.4). */
+/* Appends the data groupings that give a security domain its keys by STORE DATA (§11.11.4): one 00B9, which
+ * holds B7 with what all keys share (80 type, 81 size, 83 version, 96 access, 97 purpose) and for each key a
+ * B9 (82 identifier, 84 check value); then for each key one 8113 with its encrypted value. As GPShell writes
+ * it. */
 kf_code kf_gp_store_keys_dgis(kf_secure_channel *channel, const kf_gp_store_keys *store_keys,
                               kf_buffer *dgis) KF_MUST_USE;
 

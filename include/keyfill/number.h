@@ -2,10 +2,9 @@
 #ifndef KEYFILL_NUMBER_H
 #define KEYFILL_NUMBER_H
 
-#include <stdint.h>
+#include <stddef.h>
 
 #include <keyfill/error.h>
-#include <stddef.h>
 
 /* The digit that makes `digits` valid under the Luhn rule (ISO/IEC 7812-1 annex B), 0 to 9; -1 where `digits`
  * holds anything but decimal digits or nothing. */

@@ -25,8 +25,9 @@
 #define KF_LEVEL_BEST                                                                                        \
     (KF_LEVEL_C_MAC | KF_LEVEL_C_DECRYPTION | KF_LEVEL_R_MAC | KF_LEVEL_R_ENCRYPTION) /* 33 */
 
-/* The static keys of a key version; not owned. SCP03: AES keys of one size; SCP02: 16 bytes. `enc` and `dek`
- * may be NULL where they are not needed (kf_secure_channel_verify; a channel that sends no keys). */
+/* The static keys of a key version; not owned. SCP03: AES keys of one size; SCP02: 16 bytes. `dek` may be
+ * NULL in a channel that sends no keys. kf_secure_channel_verify needs `mac` alone in SCP03, `enc` alone in
+ * SCP02. */
 typedef struct kf_key_set {
     const kf_secret *enc;
     const kf_secret *mac;
