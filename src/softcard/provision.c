@@ -343,9 +343,9 @@ kf_code softcard_provision(const softcard_blueprint *blueprint, softcard_state *
     if (blueprint->issuer == NULL)
         return kf_fail(error, KF_ERR_CONFIGURATION,
                        "issuer: missing; its keys come from keys, master_key or published-test-keys");
-    KF_TRY(write_identity(blueprint, state, error));
     KF_TRY(write_personality(blueprint, &state->personality, error));
     KF_TRY(write_files(blueprint, state, error));
+    KF_TRY(write_identity(blueprint, state, error));
     KF_TRY(write_domain(blueprint, blueprint->issuer, state, error));
     KF_TRY(kf_fail_plain(error, write_load_file(state, &softcard_domain_load_file, &softcard_domain_module)));
     KF_TRY(kf_fail_plain(error, write_load_file(state, &softcard_applet_load_file, &softcard_applet_module)));
