@@ -62,6 +62,7 @@ typedef struct first_message {
 } first_message;
 
 /* The first message says what was wrong; those behind it where. */
+KF_PRINTF(3, 0)
 static void remember_message(cyaml_log_t level, void *context, const char *format, va_list arguments)
 {
     (void)level;
