@@ -333,6 +333,8 @@ static kf_code run_transmit(pcsc_state *state, const job_input *input, job_outpu
     LONG result = state->has_card ? SCardTransmit(state->card, protocol, input->command, input->command_size,
                                                   NULL, received, &received_size)
                                   : (LONG)SCARD_W_REMOVED_CARD;
+    /* Some drivers report a card that lost its power in mid-command as an empty response. */
+    if (result == SCARD_S_SUCCESS && received_size == 0) result = SCARD_W_REMOVED_CARD;
     if (result == SCARD_S_SUCCESS && received_size <= sizeof output->response.bytes) {
         memcpy(output->response.bytes, received, received_size);
         output->response.size = received_size;
