@@ -21,7 +21,11 @@
     X(refill, "refill", "replace the payment key of a filled card by a new generation")                      \
     X(clear, "clear", "delete payment key and personalisation data from a card")                             \
     X(app, "app", "load, list or delete application modules on a card")                                      \
-    X(operation, "operation", "ask for an operation by its name")
+    X(pki, "pki", "a private certificate authority: make it, issue, show")                                   \
+    X(operation, "operation", "ask for an operation by its name")                                            \
+    X(terminal, "terminal", "enrol terminals and manage them at the issuing host")                           \
+    X(number, "number", "manage the numbers that the issuing host gives out")                                \
+    X(order, "order", "manage the orders at the issuing host")
 
 /* What the common options said. */
 typedef struct kf_cli {

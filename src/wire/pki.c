@@ -155,8 +155,12 @@ static int set_key_identifiers(gnutls_x509_crt_t certificate, gnutls_x509_crt_t 
     return got == 0 ? gnutls_x509_crt_set_authority_key_id(certificate, identifier, size) : got;
 }
 
-static int set_name(gnutls_x509_crt_t certificate, const char *name)
+/* The unit is for people, and keeps apart the subjects of a root and of an authority of the same name. */
+static int set_name(gnutls_x509_crt_t certificate, const char *name, const char *unit)
 {
+    int got = gnutls_x509_crt_set_dn_by_oid(certificate, GNUTLS_OID_X520_ORGANIZATIONAL_UNIT_NAME, 0, unit,
+                                            (unsigned)strlen(unit));
+    if (got != 0) return got;
     return gnutls_x509_crt_set_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, name,
                                          (unsigned)strlen(name));
 }
@@ -241,7 +245,7 @@ static kf_code complete_and_sign(gnutls_x509_crt_t certificate, const signing_au
     KF_TRY(check_validity(subject->validity, error));
     KF_TRY(set_alternative_names(certificate, subject, error));
     int got = set_times_and_serial(certificate, subject->validity);
-    if (got == 0) got = set_name(certificate, subject->name);
+    if (got == 0) got = set_name(certificate, subject->name, kf_peer_role_name(subject->role));
     if (got == 0 && subject->role == KF_PEER_TERMINAL_AUTHORITY) got = set_authority_usage(certificate, 0);
     if (got == 0 && subject->role != KF_PEER_TERMINAL_AUTHORITY) got = set_peer_usage(certificate);
     if (got == 0) got = set_key_identifiers(certificate, signer->certificate);
@@ -271,7 +275,7 @@ kf_code kf_pki_make_root(const char *name, kf_pki_validity validity, kf_pki_pair
     int got = gnutls_x509_crt_init(&certificate);
     if (got == 0) got = gnutls_x509_crt_set_key(certificate, key);
     if (got == 0) got = set_times_and_serial(certificate, validity);
-    if (got == 0) got = set_name(certificate, name);
+    if (got == 0) got = set_name(certificate, name, "root");
     if (got == 0) got = set_authority_usage(certificate, 1);
     if (got == 0) got = set_key_identifiers(certificate, NULL);
     if (got == 0) got = gnutls_x509_crt_sign2(certificate, certificate, key, GNUTLS_DIG_SHA256, 0);
