@@ -70,7 +70,7 @@ kf_code kf_card_capability_parse(kf_view data, kf_card_capability *ret_capabilit
 
 /* Key information template (§11.3.3.1; GET DATA E0), also several E0 one behind another. */
 #define KF_KEY_INFORMATION_MAX 64
-#define KF_KEY_COMPONENTS_MAX 8
+#define KF_KEY_INFORMATION_COMPONENTS_MAX 8
 typedef struct kf_key_component {
     uint16_t type; /* 80 DES, 88 AES, A1 RSA …; FFxx in the extended form */
     uint16_t size; /* bytes */
@@ -80,7 +80,7 @@ typedef struct kf_key_information_entry {
     uint8_t key_version;
     bool extended;
     size_t component_count;
-    kf_key_component components[KF_KEY_COMPONENTS_MAX];
+    kf_key_component components[KF_KEY_INFORMATION_COMPONENTS_MAX];
     kf_view tail; /* extended: usage and access, with their lengths */
 } kf_key_information_entry;
 typedef struct kf_key_information {

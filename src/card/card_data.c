@@ -233,7 +233,7 @@ static kf_code parse_key_entry(kf_view value, kf_key_information_entry *entry)
     entry->extended = cursor.rest.size > 0 && cursor.rest.data[0] == 0xFF;
     while (!kf_cursor_at_end(&cursor)) {
         if (entry->extended && cursor.rest.data[0] != 0xFF) break;
-        if (entry->component_count == KF_KEY_COMPONENTS_MAX) return KF_ERR_CARD_DATA;
+        if (entry->component_count == KF_KEY_INFORMATION_COMPONENTS_MAX) return KF_ERR_CARD_DATA;
         kf_key_component *component = &entry->components[entry->component_count++];
         if (entry->extended) {
             if (kf_cursor_u16(&cursor, &component->type) != KF_OK ||

@@ -208,7 +208,7 @@ kf_code kf_handle_card_lookup(void *context, const kf_http_request *request, kf_
     KF_TRY(kf_json_only(request->json, members, error));
     KF_TRY(kf_request_form_read_card(request->json, &form, error));
     KF_CLEANUP(kf_card_row_clear) kf_card_row row = {0};
-    KF_TRY(kf_card_by_report(kmu->database, &form, &row, error));
+    KF_TRY(kf_card_by_report(kmu->front.database, &form, &row, error));
     json_t *answer = response->json = json_object();
     KF_TRY(kf_json_set_boolean(answer, "known", row.found));
     if (!row.found) return KF_OK;

@@ -1,5 +1,6 @@
 #include "kmu/categories.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,8 +237,8 @@ kf_code kf_handle_category_list(void *context, const kf_http_request *request, k
     kf_kmu *kmu = context;
     KF_CLEANUP(kf_json_free) json_t *list = json_array();
     KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
-    KF_TRY(kf_database_query(kmu->database, "SELECT name, text FROM categories ORDER BY name", KF_NO_VALUES,
-                             &rows, error));
+    KF_TRY(kf_database_query(kmu->front.database, "SELECT name, text FROM categories ORDER BY name",
+                             KF_NO_VALUES, &rows, error));
     bool row = false;
     for (;;) {
         KF_TRY(kf_rows_next(rows, &row, error));
@@ -261,14 +262,14 @@ typedef struct text_row {
 static kf_code write_category(kf_database *database, void *context, kf_error *error)
 {
     const text_row *row = context;
-    kf_value now = kf_value_integer((int64_t)row->kmu->clock());
+    kf_value now = kf_value_integer(kf_kmu_now(row->kmu));
     KF_TRY(kf_database_execute(database, "DELETE FROM categories WHERE name = $1",
                                KF_VALUES(kf_value_text(row->name)), NULL, error));
     KF_TRY(kf_database_execute(database, "INSERT INTO categories (name, text, updated) VALUES ($1, $2, $3)",
                                KF_VALUES(kf_value_text(row->name), kf_value_text(row->text), now), NULL,
                                error));
     const kf_audit_event event = {
-        .time_ms = (int64_t)row->kmu->clock(),
+        .time_ms = kf_kmu_now(row->kmu),
         .actor = row->caller,
         .action = "category.put",
         .subject = row->name,
@@ -294,7 +295,7 @@ kf_code kf_handle_category_put(void *context, const kf_http_request *request, kf
     KF_TRY(load_one(name, kf_view_of_text(text), &loaded, error));
     kf_caller_text caller = kf_caller_show(request->caller);
     text_row row = {kmu, name, text, caller.text};
-    kf_code code = kf_database_write(kmu->database, write_category, &row, error);
+    kf_code code = kf_database_write(kmu->front.database, write_category, &row, error);
     if (code == KF_OK) {
         pthread_mutex_lock(&kmu->categories->lock);
         code = add_loaded(kmu->categories, &loaded);

@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-#include "vault/receipt.h"
-
 kf_caller_text kf_caller_show(const kf_peer *caller)
 {
     kf_caller_text shown;
@@ -11,46 +9,27 @@ kf_caller_text kf_caller_show(const kf_peer *caller)
     return shown;
 }
 
-kf_code kf_kmu_audit_receipts(kf_kmu *kmu, const kf_buffer *receipts, const char *detail, kf_error *error)
+int64_t kf_kmu_now(const kf_kmu *kmu)
 {
-    kf_cursor cursor = kf_cursor_of(kf_buffer_view(receipts));
-    kf_view bytes;
-    while (kf_vault_answer_next_receipt(&cursor, &bytes) == KF_OK) {
-        kf_receipt receipt;
-        if (kf_receipt_decode(bytes, &receipt) != KF_OK)
-            return kf_fail(error, KF_ERR_VAULT, "the vault gave a receipt that cannot be read");
-        const kf_audit_event event = {
-            .time_ms = (int64_t)receipt.time,
-            .actor = receipt.actor.who,
-            .action = receipt.act,
-            .subject = receipt.subject,
-            .outcome = kf_code_name(receipt.outcome),
-            .detail = detail,
-            .receipt = bytes,
-        };
-        KF_TRY(kf_audit_append(kmu->database, &event, NULL, error));
-    }
-    return KF_OK;
+    return (int64_t)kmu->front.clock();
 }
 
 typedef struct receipts_work {
-    kf_kmu *kmu;
     const kf_buffer *receipts;
     const char *detail;
 } receipts_work;
 
 static kf_code append_receipts(kf_database *database, void *context, kf_error *error)
 {
-    (void)database;
     const receipts_work *work = context;
-    return kf_kmu_audit_receipts(work->kmu, work->receipts, work->detail, error);
+    return kf_front_audit_receipts(database, work->receipts, work->detail, error);
 }
 
 kf_code kf_kmu_keep_receipts(kf_kmu *kmu, const kf_buffer *receipts, const char *detail, kf_error *error)
 {
     if (receipts->size == 0) return KF_OK;
-    receipts_work work = {kmu, receipts, detail};
-    return kf_database_write(kmu->database, append_receipts, &work, error);
+    receipts_work work = {receipts, detail};
+    return kf_database_write(kmu->front.database, append_receipts, &work, error);
 }
 
 static kf_code append_event(kf_database *database, void *context, kf_error *error)
@@ -61,5 +40,47 @@ static kf_code append_event(kf_database *database, void *context, kf_error *erro
 kf_code kf_kmu_audit(kf_kmu *kmu, const kf_audit_event *event, kf_error *error)
 {
     kf_audit_event copy = *event;
-    return kf_database_write(kmu->database, append_event, &copy, error);
+    return kf_database_write(kmu->front.database, append_event, &copy, error);
+}
+
+static kf_code insert_key(kf_database *database, const kf_key_entry *entry, kf_error *error)
+{
+    return kf_database_execute(
+        database,
+        "INSERT INTO base_keys (purpose, category, version, algorithm, size, kcv, state, revision, origin, "
+        "diversification) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        KF_VALUES(kf_value_text(kf_key_purpose_name(entry->purpose)), kf_value_text(entry->category),
+                  kf_value_integer(entry->version), kf_value_text(kf_key_algorithm_name(entry->algorithm)),
+                  kf_value_integer((int64_t)entry->size), kf_value_text(kf_kcv_show(entry->kcv).text),
+                  kf_value_text(kf_key_state_name(entry->state)), kf_value_integer((int64_t)entry->revision),
+                  kf_value_text(entry->origin), kf_value_text(entry->policy.diversification)),
+        NULL, error);
+}
+
+static kf_code replace_keys(kf_database *database, void *context, kf_error *error)
+{
+    const kf_key_list *list = context;
+    KF_TRY(kf_database_execute(database, "DELETE FROM base_keys", KF_NO_VALUES, NULL, error));
+    for (size_t i = 0; i < list->count; i++)
+        KF_TRY(insert_key(database, &list->entries[i], error));
+    return KF_OK;
+}
+
+kf_code kf_kmu_mirror_keys(kf_kmu *kmu, kf_error *error)
+{
+    KF_CLEANUP(kf_key_list_clear) kf_key_list list = {0};
+    KF_TRY(kf_key_exchange_list(&kmu->front, &list, error));
+    return kf_database_write(kmu->front.database, replace_keys, &list, error);
+}
+
+kf_code kf_kmu_pull(kf_kmu *kmu, const char *who, size_t *ret_count, kf_error *error)
+{
+    if (kmu->bkmu.client == NULL)
+        return kf_fail(error, KF_ERR_CONFIGURATION,
+                       "this key management unit runs alone: no bkmu is configured to pull keys from");
+    kf_vault_actor actor = {.request = ""};
+    (void)snprintf(actor.who, sizeof actor.who, "%s", who);
+    KF_TRY(kf_key_exchange_pull(&kmu->front, &kmu->bkmu, &actor, ret_count, error));
+    return kf_kmu_mirror_keys(kmu, error);
 }

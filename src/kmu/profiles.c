@@ -14,7 +14,7 @@ static kf_code audit_of(kf_kmu *kmu, kf_database *database, const char *caller, 
                         const char *subject, kf_error *error)
 {
     const kf_audit_event event = {
-        .time_ms = (int64_t)kmu->clock(),
+        .time_ms = kf_kmu_now(kmu),
         .actor = caller,
         .action = action,
         .subject = subject,
@@ -65,7 +65,7 @@ kf_code kf_handle_profile_list(void *context, const kf_http_request *request, kf
     kf_kmu *kmu = context;
     KF_CLEANUP(kf_json_free) json_t *list = json_array();
     KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
-    KF_TRY(kf_database_query(kmu->database, "SELECT name, digest, text FROM profiles ORDER BY name",
+    KF_TRY(kf_database_query(kmu->front.database, "SELECT name, digest, text FROM profiles ORDER BY name",
                              KF_NO_VALUES, &rows, error));
     for (;;) {
         bool row;
@@ -97,7 +97,7 @@ static kf_code write_profile(kf_database *database, void *context, kf_error *err
     KF_TRY(kf_database_execute(
         database, "INSERT INTO profiles (name, text, digest, updated) VALUES ($1, $2, $3, $4)",
         KF_VALUES(kf_value_text(name), kf_value_text(row->text), kf_value_blob(KF_VIEW(row->profile->digest)),
-                  kf_value_integer((int64_t)row->kmu->clock())),
+                  kf_value_integer(kf_kmu_now(row->kmu))),
         NULL, error));
     return audit_of(row->kmu, database, row->caller, "profile.put", name, error);
 }
@@ -120,7 +120,7 @@ kf_code kf_handle_profile_put(void *context, const kf_http_request *request, kf_
     kf_caller_text caller = kf_caller_show(request->caller);
     kf_kmu *kmu = context;
     profile_row row = {kmu, caller.text, &profile, text};
-    KF_TRY(kf_database_write(kmu->database, write_profile, &row, error));
+    KF_TRY(kf_database_write(kmu->front.database, write_profile, &row, error));
     response->json = json_object();
     KF_TRY(kf_json_set_text(response->json, "name", profile.name));
     return kf_json_set_hex(response->json, "digest", KF_VIEW(profile.digest));
@@ -133,7 +133,7 @@ kf_code kf_handle_module_list(void *context, const kf_http_request *request, kf_
     kf_kmu *kmu = context;
     KF_CLEANUP(kf_json_free) json_t *list = json_array();
     KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
-    KF_TRY(kf_database_query(kmu->database,
+    KF_TRY(kf_database_query(kmu->front.database,
                              "SELECT name, digest, package, version FROM modules ORDER BY name", KF_NO_VALUES,
                              &rows, error));
     for (;;) {
@@ -171,8 +171,7 @@ static kf_code write_module(kf_database *database, void *context, kf_error *erro
                                "VALUES ($1, $2, $3, $4, $5, $6)",
                                KF_VALUES(kf_value_text(row->name), kf_value_blob(KF_VIEW(row->digest)),
                                          kf_value_text(row->package), kf_value_text(row->version),
-                                         kf_value_blob(row->content),
-                                         kf_value_integer((int64_t)row->kmu->clock())),
+                                         kf_value_blob(row->content), kf_value_integer(kf_kmu_now(row->kmu))),
                                NULL, error));
     return audit_of(row->kmu, database, row->caller, "module.put", row->name, error);
 }
@@ -196,7 +195,7 @@ kf_code kf_handle_module_put(void *context, const kf_http_request *request, kf_h
     row.package = package.text;
     (void)snprintf(row.version, sizeof row.version, "%u.%u", kf_cap_file_package_major(cap),
                    kf_cap_file_package_minor(cap));
-    KF_TRY(kf_database_write(kmu->database, write_module, &row, error));
+    KF_TRY(kf_database_write(kmu->front.database, write_module, &row, error));
     response->json = json_object();
     KF_TRY(kf_json_set_text(response->json, "name", row.name));
     KF_TRY(kf_json_set_text(response->json, "package", row.package));
@@ -225,7 +224,7 @@ kf_code kf_handle_module_delete(void *context, const kf_http_request *request, k
     kf_kmu *kmu = context;
     kf_caller_text caller = kf_caller_show(request->caller);
     module_name row = {kmu, caller.text, kf_http_path_parameter(request, "name")};
-    KF_TRY(kf_database_write(kmu->database, remove_module, &row, error));
+    KF_TRY(kf_database_write(kmu->front.database, remove_module, &row, error));
     response->json = json_object();
     return kf_json_set_text(response->json, "name", row.name);
 }

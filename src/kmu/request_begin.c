@@ -42,7 +42,7 @@ static kf_code check_numbers(kf_kmu *kmu, const kf_request_form *form, const kf_
      * decides. */
     const char *identity =
         card->found ? card->record.identity : (form->identity[0] != '\0' ? form->identity : NULL);
-    return kf_number_check_free(kmu->database, request->number, identity, ret_floor, error);
+    return kf_number_check_free(kmu->front.database, request->number, identity, ret_floor, error);
 }
 
 static kf_code call_begin(kf_kmu *kmu, const kf_request_form *form, const kf_card_row *card,
@@ -57,8 +57,8 @@ static kf_code call_begin(kf_kmu *kmu, const kf_request_form *form, const kf_car
     KF_CLEANUP(kf_buffer_clear) kf_buffer payload = KF_BUFFER_INIT;
     kf_begin_message_put(&payload, &message);
     KF_TRY(kf_buffer_status(&payload));
-    KF_TRY(kf_vault_call(kmu->vault, KF_VAULT_PROCEDURE_BEGIN, kf_buffer_view(&payload), &begun->vault_answer,
-                         error));
+    KF_TRY(kf_vault_call(kmu->front.vault, KF_VAULT_PROCEDURE_BEGIN, kf_buffer_view(&payload),
+                         &begun->vault_answer, error));
     kf_cursor cursor = kf_cursor_of(kf_buffer_view(&begun->vault_answer.payload));
     if (kf_procedure_message_take(&cursor, &begun->message) != KF_OK)
         return kf_fail(error, KF_ERR_VAULT, "the vault's answer is not understood");
@@ -78,10 +78,10 @@ static kf_code begin_for_card(kf_kmu *kmu, kf_request_row *row, kf_request_form 
         kf_text_copy(row->profile, sizeof row->profile, recorded ? card->record.profile : category.profile));
     KF_CLEANUP(kf_buffer_clear) kf_buffer profile = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer module = KF_BUFFER_INIT;
-    KF_TRY(kf_profile_text(kmu->database, row->profile, &profile, error));
+    KF_TRY(kf_profile_text(kmu->front.database, row->profile, &profile, error));
     if (form->request.module[0] != '\0')
-        KF_TRY(kf_module_content(kmu->database, form->request.module, &module, form->request.module_digest,
-                                 error));
+        KF_TRY(kf_module_content(kmu->front.database, form->request.module, &module,
+                                 form->request.module_digest, error));
     if (card->found) KF_TRY(kf_text_copy(begun->known, sizeof begun->known, card->record.identity));
     return call_begin(kmu, form, card, &profile, &module, begun, error);
 }
@@ -99,7 +99,7 @@ kf_code kf_request_begin(kf_kmu *kmu, kf_request_row *row, const json_t *body, k
     KF_TRY(kf_text_copy(row->module, sizeof row->module, form.request.module));
     KF_TRY(kf_text_copy(row->iccid, sizeof row->iccid, form.request.iccid));
     KF_CLEANUP(kf_card_row_clear) kf_card_row card = {0};
-    KF_TRY(kf_card_by_report(kmu->database, &form, &card, error));
+    KF_TRY(kf_card_by_report(kmu->front.database, &form, &card, error));
     return begin_for_card(kmu, row, &form, &card, begun, error);
 }
 
@@ -113,18 +113,18 @@ static kf_code write_begin(kf_database *database, void *context, kf_error *error
 {
     const begin_work *work = context;
     const kf_request_row *row = work->row;
-    int64_t now = (int64_t)work->kmu->clock();
+    int64_t now = kf_kmu_now(work->kmu);
     if (work->begun->known[0] != '\0') {
         const kf_card_claim claim = {work->begun->known, row->id, row->caller, row->terminal, now};
         KF_TRY(kf_card_take(database, &claim, error));
     }
     KF_TRY(kf_request_row_insert(database, row, now, error));
-    return kf_kmu_audit_receipts(work->kmu, &work->begun->vault_answer.receipts, "", error);
+    return kf_front_audit_receipts(database, &work->begun->vault_answer.receipts, "", error);
 }
 
 static kf_code check_id(const json_t *body, const char **ret_id, kf_error *error)
 {
-    const char *id;
+    const char *id = "";
     KF_TRY(kf_json_text(body, "id", 64, &id, error));
     if (strlen(id) != 32 || strspn(id, "0123456789abcdef") != 32)
         return kf_fail(error, KF_ERR_FIELD, "id: \"%.40s\" is not 32 lower-case hexadecimal digits", id);
@@ -153,7 +153,7 @@ static kf_code begin_new(kf_kmu *kmu, kf_request_row *row, const json_t *body, k
     kf_buffer_append(&row->answer, kf_buffer_view(&row->first_answer));
     KF_TRY(kf_buffer_status(&row->answer));
     begin_work work = {kmu, row, &begun};
-    KF_TRY(kf_database_write(kmu->database, write_begin, &work, error));
+    KF_TRY(kf_database_write(kmu->front.database, write_begin, &work, error));
     return kf_request_answer_send(&row->first_answer, response, error);
 }
 
@@ -162,7 +162,7 @@ static kf_code begin_new(kf_kmu *kmu, kf_request_row *row, const json_t *body, k
 static void audit_refusal(kf_kmu *kmu, const char *caller, const char *id, const kf_error *failure)
 {
     const kf_audit_event event = {
-        .time_ms = (int64_t)kmu->clock(),
+        .time_ms = kf_kmu_now(kmu),
         .actor = caller,
         .action = "request.refused",
         .subject = id,
@@ -179,12 +179,12 @@ kf_code kf_handle_request_begin(void *context, const kf_http_request *request, k
                                 kf_error *error)
 {
     kf_kmu *kmu = context;
-    const char *id;
+    const char *id = "";
     KF_TRY(check_id(request->json, &id, error));
     (void)snprintf(response->request_id, sizeof response->request_id, "%s", id);
     kf_caller_text caller = kf_caller_show(request->caller);
     KF_CLEANUP(kf_request_row_clear) kf_request_row row = {0};
-    KF_TRY(kf_request_row_find(kmu->database, caller.text, id, &row, error));
+    KF_TRY(kf_request_row_find(kmu->front.database, caller.text, id, &row, error));
     uint8_t digest[KF_DIGEST_SIZE];
     KF_TRY(kf_sha256(request->body, digest));
     if (row.found) {

@@ -95,7 +95,7 @@ static kf_code call_advance(kf_kmu *kmu, const kf_advance_message *message, adva
     KF_CLEANUP(kf_buffer_clear) kf_buffer payload = KF_BUFFER_INIT;
     kf_advance_message_put(&payload, message);
     KF_TRY(kf_buffer_status(&payload));
-    KF_TRY(kf_vault_call(kmu->vault, KF_VAULT_PROCEDURE_ADVANCE, kf_buffer_view(&payload),
+    KF_TRY(kf_vault_call(kmu->front.vault, KF_VAULT_PROCEDURE_ADVANCE, kf_buffer_view(&payload),
                          &parts->vault_answer, error));
     kf_cursor cursor = kf_cursor_of(kf_buffer_view(&parts->vault_answer.payload));
     if (kf_procedure_message_take(&cursor, &parts->message) != KF_OK)
@@ -111,8 +111,9 @@ static kf_code advance(kf_kmu *kmu, const kf_request_row *row, const message_for
     KF_CLEANUP(kf_buffer_clear) kf_buffer profile = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer module = KF_BUFFER_INIT;
     uint8_t digest[KF_DIGEST_SIZE];
-    KF_TRY(kf_profile_text(kmu->database, row->profile, &profile, error));
-    if (row->module[0] != '\0') KF_TRY(kf_module_content(kmu->database, row->module, &module, digest, error));
+    KF_TRY(kf_profile_text(kmu->front.database, row->profile, &profile, error));
+    if (row->module[0] != '\0')
+        KF_TRY(kf_module_content(kmu->front.database, row->module, &module, digest, error));
     kf_advance_message message = {
         .step = form->step,
         .attempt = form->attempt,
@@ -126,7 +127,7 @@ static kf_code advance(kf_kmu *kmu, const kf_request_row *row, const message_for
     suggest_identity(&form->answers, message.looked_up);
     for (int lookup = 0; lookup < LOOKUPS_MAX; lookup++) {
         KF_CLEANUP(kf_card_row_clear) kf_card_row card = {0};
-        KF_TRY(kf_card_by_identity(kmu->database, message.looked_up, &card, error));
+        KF_TRY(kf_card_by_identity(kmu->front.database, message.looked_up, &card, error));
         message.record = kf_buffer_view(&card.sealed);
         KF_TRY(call_advance(kmu, &message, parts, error));
         if (parts->message.outcome != KF_PROCEDURE_NEED_RECORD) return KF_OK;
@@ -147,7 +148,7 @@ static kf_code write_advance(kf_database *database, void *context, kf_error *err
     const advance_work *work = context;
     const kf_request_row *row = work->row;
     const kf_procedure_message *message = &work->parts->message;
-    int64_t now = (int64_t)work->kmu->clock();
+    int64_t now = kf_kmu_now(work->kmu);
     KF_TRY(kf_request_row_update(database, row, now, error));
     if (message->record.size > 0) {
         const kf_card_change change = {message->record, message->replaced_sequence, now};
@@ -159,7 +160,7 @@ static kf_code write_advance(kf_database *database, void *context, kf_error *err
     } else {
         KF_TRY(kf_card_release(database, message->identity, row->id, error));
     }
-    return kf_kmu_audit_receipts(work->kmu, &work->parts->vault_answer.receipts, message->text, error);
+    return kf_front_audit_receipts(database, &work->parts->vault_answer.receipts, message->text, error);
 }
 
 static kf_code take_answers(kf_kmu *kmu, kf_request_row *row, const message_form *form,
@@ -177,7 +178,7 @@ static kf_code take_answers(kf_kmu *kmu, kf_request_row *row, const message_form
         kf_buffer_clear(&row->answer);
         KF_TRY(kf_request_answer_write(row, &parts.message, &row->answer, error));
         advance_work work = {kmu, row, &parts};
-        code = kf_database_write(kmu->database, write_advance, &work, &failure);
+        code = kf_database_write(kmu->front.database, write_advance, &work, &failure);
     }
     if (code == KF_OK) return kf_request_answer_send(&row->answer, response, error);
     kf_fail_plain(&failure, code);
@@ -192,7 +193,7 @@ static kf_code take_answers(kf_kmu *kmu, kf_request_row *row, const message_form
 static kf_code write_attempt(kf_database *database, void *context, kf_error *error)
 {
     const advance_work *work = context;
-    return kf_request_row_update(database, work->row, (int64_t)work->kmu->clock(), error);
+    return kf_request_row_update(database, work->row, kf_kmu_now(work->kmu), error);
 }
 
 /* Other answers to a step that was answered before: the card was begun on again. A new attempt has new host
@@ -212,7 +213,7 @@ static kf_code begin_attempt(kf_kmu *kmu, kf_request_row *row, const message_for
     kf_buffer_clear(&row->answer);
     KF_TRY(kf_request_answer_write(row, &begun.message, &row->answer, error));
     advance_work work = {kmu, row, NULL};
-    KF_TRY(kf_database_write(kmu->database, write_attempt, &work, error));
+    KF_TRY(kf_database_write(kmu->front.database, write_attempt, &work, error));
     return kf_request_answer_send(&row->answer, response, error);
 }
 
@@ -246,7 +247,7 @@ kf_code kf_handle_request_message(void *context, const kf_http_request *request,
     (void)snprintf(response->request_id, sizeof response->request_id, "%s", id);
     kf_caller_text caller = kf_caller_show(request->caller);
     KF_CLEANUP(kf_request_row_clear) kf_request_row row = {0};
-    KF_TRY(kf_request_row_find(kmu->database, caller.text, id, &row, error));
+    KF_TRY(kf_request_row_find(kmu->front.database, caller.text, id, &row, error));
     if (!row.found) return kf_fail(error, KF_ERR_NOT_FOUND, "there is no request %s of %s", id, caller.text);
     KF_CLEANUP(message_form_clear) message_form form = {0};
     KF_TRY(read_form(request->json, &form, error));
@@ -263,7 +264,7 @@ kf_code kf_handle_request_show(void *context, const kf_http_request *request, kf
     const char *host = kf_http_query_parameter(request, "caller");
     if (request->caller->role == KF_PEER_HOST || host == NULL) host = caller.text;
     KF_CLEANUP(kf_request_row_clear) kf_request_row row = {0};
-    KF_TRY(kf_request_row_find(kmu->database, host, id, &row, error));
+    KF_TRY(kf_request_row_find(kmu->front.database, host, id, &row, error));
     if (!row.found) return kf_fail(error, KF_ERR_NOT_FOUND, "there is no request %s of %s", id, host);
     json_t *answer = response->json = json_object();
     KF_TRY(kf_json_set_text(answer, "id", row.id));

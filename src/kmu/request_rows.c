@@ -131,12 +131,12 @@ static kf_code write_failure(kf_database *database, void *context, kf_error *err
 {
     const failure_work *work = context;
     kf_request_row *row = work->row;
-    int64_t now = (int64_t)work->kmu->clock();
+    int64_t now = kf_kmu_now(work->kmu);
     KF_TRY(kf_request_row_update(database, row, now, error));
     if (row->card[0] != '\0') KF_TRY(kf_card_release(database, row->card, row->id, error));
     if (work->vault_answer != NULL && work->vault_answer->receipts.size > 0)
-        return kf_kmu_audit_receipts(work->kmu, &work->vault_answer->receipts, kf_error_text(work->failure),
-                                     error);
+        return kf_front_audit_receipts(database, &work->vault_answer->receipts, kf_error_text(work->failure),
+                                       error);
     char action[32];
     (void)snprintf(action, sizeof action, "request.%s", row->operation);
     const kf_audit_event event = {
@@ -160,6 +160,6 @@ kf_code kf_request_fail(kf_kmu *kmu, kf_request_row *row, const kf_vault_answer 
     kf_buffer_append_text(&row->answer, kf_error_text(&kept));
     KF_TRY(kf_buffer_status(&row->answer));
     failure_work work = {kmu, row, vault_answer, &kept};
-    KF_TRY(kf_database_write(kmu->database, write_failure, &work, error));
+    KF_TRY(kf_database_write(kmu->front.database, write_failure, &work, error));
     return kf_fail(error, kept.code, "%s", kf_error_text(&kept));
 }

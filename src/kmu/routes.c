@@ -1,0 +1,107 @@
+#include <stdio.h>
+
+#include "audit/route.h"
+#include "kmu/cards.h"
+#include "kmu/categories.h"
+#include "kmu/profiles.h"
+#include "kmu/requests.h"
+#include "vault/key_routes.h"
+#include "wire/json.h"
+
+#define KF_SMALL_BODY_MAX ((size_t)64 * 1024)
+#define KF_MESSAGE_BODY_MAX ((size_t)2 * 1024 * 1024) /* the answers of a whole script */
+#define KF_MODULE_BODY_MAX ((size_t)3 * 1024 * 1024)  /* a CAP file in base64url */
+
+static kf_code handle_health(void *context, const kf_http_request *request, kf_http_response *response,
+                             kf_error *error)
+{
+    (void)context;
+    (void)request;
+    response->json = json_pack("{s:s}", "status", "ok");
+    return response->json != NULL ? KF_OK : kf_fail_plain(error, KF_ERR_MEMORY);
+}
+
+static kf_code handle_readiness(void *context, const kf_http_request *request, kf_http_response *response,
+                                kf_error *error)
+{
+    kf_kmu *kmu = context;
+    kf_audit_head head;
+    KF_TRY(kf_audit_read_head(kmu->front.database, &head, error));
+    if (!kf_vault_client_alive(kmu->front.vault))
+        return kf_fail(error, KF_ERR_VAULT, "the vault is not there");
+    KF_TRY(handle_health(context, request, response, error));
+    return kf_fail_plain(error, kf_json_set_boolean(response->json, "development", kmu->development));
+}
+
+static kf_code handle_vault(void *context, const kf_http_request *request, kf_http_response *response,
+                            kf_error *error)
+{
+    return kf_key_route_vault(&((kf_kmu *)context)->front, request, response, error);
+}
+
+static kf_code handle_key_list(void *context, const kf_http_request *request, kf_http_response *response,
+                               kf_error *error)
+{
+    return kf_key_route_list(&((kf_kmu *)context)->front, request, response, error);
+}
+
+static kf_code handle_key_act(void *context, const kf_http_request *request, kf_http_response *response,
+                              kf_error *error)
+{
+    kf_kmu *kmu = context;
+    bool changed = false;
+    KF_TRY(kf_key_route_act(&kmu->front, request, response, &changed, error));
+    return changed ? kf_kmu_mirror_keys(kmu, error) : KF_OK;
+}
+
+static kf_code handle_key_block(void *context, const kf_http_request *request, kf_http_response *response,
+                                kf_error *error)
+{
+    kf_kmu *kmu = context;
+    KF_TRY(kf_key_exchange_receive(&kmu->front, request, response, error));
+    return kf_kmu_mirror_keys(kmu, error);
+}
+
+static kf_code handle_key_pull(void *context, const kf_http_request *request, kf_http_response *response,
+                               kf_error *error)
+{
+    size_t count = 0;
+    KF_TRY(kf_kmu_pull(context, kf_caller_show(request->caller).text, &count, error));
+    response->json = json_object();
+    return kf_fail_plain(error, kf_json_set_integer(response->json, "received", (int64_t)count));
+}
+
+static kf_code handle_audit(void *context, const kf_http_request *request, kf_http_response *response,
+                            kf_error *error)
+{
+    return kf_audit_route_list(((kf_kmu *)context)->front.database, request, response, error);
+}
+
+#define BKMU KF_PEER_BIT(KF_PEER_BKMU)
+#define HOST KF_PEER_BIT(KF_PEER_HOST)
+#define OFFICER KF_PEER_BIT(KF_PEER_OFFICER)
+#define AUDITOR KF_PEER_BIT(KF_PEER_AUDITOR)
+#define ADMINISTRATOR KF_PEER_BIT(KF_PEER_ADMINISTRATOR)
+
+const kf_http_route kf_kmu_routes[] = {
+    {"GET", "/healthz", KF_PEER_ANYONE, 0, handle_health},
+    {"GET", "/readyz", KF_PEER_ANYONE, 0, handle_readiness},
+    {"POST", "/v1/requests", HOST, KF_REQUEST_BODY_MAX, kf_handle_request_begin},
+    {"POST", "/v1/requests/{id}/messages", HOST, KF_MESSAGE_BODY_MAX, kf_handle_request_message},
+    {"GET", "/v1/requests/{id}", HOST | ADMINISTRATOR | AUDITOR, 0, kf_handle_request_show},
+    {"POST", "/v1/cards/lookup", HOST | ADMINISTRATOR, KF_SMALL_BODY_MAX, kf_handle_card_lookup},
+    {"GET", "/v1/categories", HOST | OFFICER | ADMINISTRATOR, 0, kf_handle_category_list},
+    {"PUT", "/v1/categories/{name}", ADMINISTRATOR, KF_SMALL_BODY_MAX, kf_handle_category_put},
+    {"GET", "/v1/profiles", HOST | OFFICER | ADMINISTRATOR, 0, kf_handle_profile_list},
+    {"PUT", "/v1/profiles/{name}", ADMINISTRATOR, KF_SMALL_BODY_MAX, kf_handle_profile_put},
+    {"GET", "/v1/modules", HOST | ADMINISTRATOR, 0, kf_handle_module_list},
+    {"PUT", "/v1/modules/{name}", ADMINISTRATOR, KF_MODULE_BODY_MAX, kf_handle_module_put},
+    {"DELETE", "/v1/modules/{name}", ADMINISTRATOR, 0, kf_handle_module_delete},
+    {"GET", "/v1/vault", OFFICER | AUDITOR, 0, handle_vault},
+    {"GET", "/v1/keys", OFFICER | AUDITOR | ADMINISTRATOR, 0, handle_key_list},
+    {"POST", "/v1/keys", OFFICER, KF_KEY_ACT_BODY_MAX, handle_key_act},
+    {"POST", "/v1/key-blocks", BKMU, KF_KEY_EXCHANGE_BODY_MAX, handle_key_block},
+    {"POST", "/v1/key-pull", OFFICER, KF_SMALL_BODY_MAX, handle_key_pull},
+    {"GET", "/v1/audit", AUDITOR, 0, handle_audit},
+};
+const size_t kf_kmu_route_count = sizeof kf_kmu_routes / sizeof kf_kmu_routes[0];
