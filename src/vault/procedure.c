@@ -375,7 +375,7 @@ static kf_code take_contact(const kf_procedure_context *context, kf_procedure_st
         KF_TRY(update_of(contact->domain_answer, "security domain", &update, &domain_data, error));
         state->facts.domain_keys = find_domain_keys(context, state, contact->domain_answer, domain_data.text);
     }
-    bool done;
+    bool done = false;
     KF_TRY(decide(context, state, data.text, &done, error));
     if (done) return finish(context, state, result, error);
     if (changes_card_key(state->request.operation)) {
@@ -401,7 +401,8 @@ static kf_code advance_contact(const kf_procedure_context *context, kf_procedure
     uint8_t digest[KF_DIGEST_SIZE];
     KF_TRY(digest_of(&script, digest));
     if (memcmp(digest, state->script_digest, sizeof digest) != 0)
-        return kf_fail(error, KF_ERR_TOKEN, "keys or software changed since the request began; begin it again");
+        return kf_fail(error, KF_ERR_TOKEN,
+                       "keys or software changed since the request began; begin it again");
     KF_TRY(kf_answers_follow(&script, answers->answers, error));
     kf_contact contact;
     KF_TRY(kf_contact_read(context->profile, &layout, answers->answers, &contact, error));
@@ -454,7 +455,7 @@ static kf_code advance_session(const kf_procedure_context *context, kf_procedure
     if (state->session + 1U == plan.count) return finish(context, state, result, error);
     state->session++;
     state->first_command = 0;
-    bool proven;
+    bool proven = false;
     KF_TRY(enter_next(context, state, &plan.steps[state->session], update, &proven, error));
     return proven ? finish(context, state, result, error) : session_into(context, state, result, error);
 }

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "vault/key_ceremony.h"
+#include "vault/procedure_requests.h"
 
 static uint64_t machine_clock(void)
 {
@@ -41,6 +42,7 @@ void kf_vault_free(kf_vault **vault)
     kf_cipher_free(&(*vault)->receipt_key);
     kf_key_store_free(&(*vault)->keys);
     kf_buffer_clear(&(*vault)->receipts);
+    kf_vault_procedures_free(&(*vault)->procedures);
     free(*vault);
     *vault = NULL;
 }
