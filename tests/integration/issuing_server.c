@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "wire/json.h"
 
@@ -20,6 +21,7 @@ typedef struct issued_number {
 struct issuing_server {
     kf_http_server *http;
     pthread_mutex_t mutex;
+    pthread_cond_t changed;
     issuing_mode mode;
     issued_number numbers[NUMBERS_MAX];
     size_t count;
@@ -120,7 +122,7 @@ static kf_code run_hook(void *context, const kf_http_request *request, kf_http_r
                         kf_error *error)
 {
     issuing_server *server = context;
-    hook_body body;
+    hook_body body = {NULL, NULL, NULL, NULL};
     KF_TRY(read_body(request, &body, error));
     (void)pthread_mutex_lock(&server->mutex);
     kf_code code = check_mode(server, error);
@@ -132,6 +134,7 @@ static kf_code run_hook(void *context, const kf_http_request *request, kf_http_r
         else
             code = release_number(server, &body, &response->json, error);
     }
+    (void)pthread_cond_broadcast(&server->changed);
     (void)pthread_mutex_unlock(&server->mutex);
     return code;
 }
@@ -186,6 +189,7 @@ kf_code issuing_server_start(const issuing_server_options *options, issuing_serv
     issuing_server *server = calloc(1, sizeof *server);
     if (server == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
     (void)pthread_mutex_init(&server->mutex, NULL);
+    (void)pthread_cond_init(&server->changed, NULL);
     for (size_t i = 0; i < options->number_count; i++) {
         issued_number *number = &server->numbers[server->count++];
         (void)snprintf(number->number, sizeof number->number, "%s", options->numbers[i]);
@@ -228,10 +232,27 @@ const char *issuing_server_state_of(issuing_server *server, const char *number)
     return state;
 }
 
+bool issuing_server_wait_for(issuing_server *server, const char *number, const char *state,
+                             unsigned milliseconds)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += milliseconds / 1000 + 1;
+    int waited = 0;
+    (void)pthread_mutex_lock(&server->mutex);
+    const issued_number *found = find_number(server, number);
+    while (found != NULL && strcmp(found->state, state) != 0 && waited == 0)
+        waited = pthread_cond_timedwait(&server->changed, &server->mutex, &until);
+    bool reached = found != NULL && strcmp(found->state, state) == 0;
+    (void)pthread_mutex_unlock(&server->mutex);
+    return reached;
+}
+
 void issuing_server_stop(issuing_server **server)
 {
     if (*server == NULL) return;
     kf_http_server_stop(&(*server)->http);
+    pthread_cond_destroy(&(*server)->changed);
     pthread_mutex_destroy(&(*server)->mutex);
     free(*server);
     *server = NULL;

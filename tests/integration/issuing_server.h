@@ -33,6 +33,9 @@ uint16_t issuing_server_port(const issuing_server *server);
 void issuing_server_set_mode(issuing_server *server, issuing_mode mode);
 /* "free", "reserved", "bound", "released", or "unknown". A static string. */
 const char *issuing_server_state_of(issuing_server *server, const char *number);
+/* Waits until the number has the state; false after `milliseconds`. */
+bool issuing_server_wait_for(issuing_server *server, const char *number, const char *state,
+                             unsigned milliseconds);
 void issuing_server_stop(issuing_server **server);
 
 #endif
