@@ -193,6 +193,17 @@ static bool decode_number(kf_view content, kf_reported_text *ret_text)
     return true;
 }
 
+/* With the tries left, so that the clerk knows before asking for PIN1. */
+static kf_code say_pin1_needed(report_reading *reading, kf_reported_text *ret_text, kf_error *error)
+{
+    if (reading->report.pin1_tries < 0) KF_TRY(ask_tries(reading, error));
+    if (reading->report.pin1_tries < 0)
+        say_unreadable(ret_text, "not readable: PIN1 needed");
+    else
+        say_unreadable(ret_text, "not readable: PIN1 needed (%d tries left)", reading->report.pin1_tries);
+    return KF_OK;
+}
+
 static kf_code report_file(report_reading *reading, const file_place *place, content_decoder decode,
                            kf_reported_text *ret_text, kf_error *error)
 {
@@ -200,9 +211,9 @@ static kf_code report_file(report_reading *reading, const file_place *place, con
     bool exists = false;
     KF_TRY(read_file_or_usim(reading, place, &response, &exists, error));
     uint16_t status_word = kf_card_response_status_word(&response);
-    if (status_word == STATUS_SECURITY && exists)
-        say_unreadable(ret_text, "not readable: PIN1 needed");
-    else if (status_word != STATUS_OK)
+    if (status_word == STATUS_SECURITY && exists && !reading->pin1_verified)
+        return say_pin1_needed(reading, ret_text, error);
+    if (status_word != STATUS_OK)
         say_unreadable(ret_text, "not readable: %.120s", kf_status_word_show(status_word).text);
     else if (!decode(kf_card_response_data(&response), ret_text))
         say_unreadable(ret_text, "not readable: the file holds %.80s, which is malformed",

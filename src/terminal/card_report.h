@@ -28,7 +28,7 @@ typedef struct kf_card_report {
     kf_card_response recognition_data;     /* 66 */
     kf_card_response key_information;      /* E0 */
     kf_card_response diversification_data; /* CF */
-    int pin1_tries; /* as the card told when PIN1 was to be verified; -1: it was not asked */
+    int pin1_tries; /* left, asked where a file needs PIN1; -1: not asked, or the card does not tell */
 } kf_card_report;
 
 typedef struct kf_card_report_options {

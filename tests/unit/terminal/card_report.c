@@ -129,13 +129,14 @@ static void without_df_gsm_the_usim_is_asked(void **unused)
                                                    {READ_IMSI, IMSI_CONTENT "9000"},
                                                    {SELECT_NUMBER, "9000"},
                                                    {READ_NUMBER_14, "6982"},
+                                                   {TRIES, "63C3"},
                                                    DOMAIN_EMPTY};
     kf_card_report report;
     assert_int_equal(report_with(exchanges, COUNT(exchanges), NULL, &report, NULL), KF_OK);
     assert_string_equal(report.imsi.value, IMSI);
     assert_string_equal(report.number.value, "");
-    assert_string_equal(report.number.unreadable, "not readable: PIN1 needed");
-    assert_int_equal(report.pin1_tries, -1);
+    assert_string_equal(report.number.unreadable, "not readable: PIN1 needed (3 tries left)");
+    assert_int_equal(report.pin1_tries, 3);
 }
 
 static void nonsense_in_a_file_is_shown_not_taken(void **unused)
@@ -173,6 +174,19 @@ static void pin1_is_verified_once_where_a_file_needs_it(void **unused)
     assert_int_equal(report_with(exchanges, COUNT(exchanges), "1234", &report, NULL), KF_OK);
     assert_string_equal(report.imsi.value, IMSI);
     assert_int_equal(report.pin1_tries, 3);
+    assert_non_null(strstr(report.number.unreadable, "6982"));
+}
+
+static void a_card_that_does_not_tell_its_tries_is_reported_without(void **unused)
+{
+    (void)unused;
+    static const kf_replay_exchange exchanges[] = {
+        {SELECT_ICCID, "9000"}, {READ_ICCID, "6982"},    {TRIES, "6D00"},       {SELECT_IMSI, "6A82"},
+        {SELECT_USIM, "6A82"},  {SELECT_NUMBER, "6A82"}, {SELECT_USIM, "6A82"}, DOMAIN_EMPTY};
+    kf_card_report report;
+    assert_int_equal(report_with(exchanges, COUNT(exchanges), NULL, &report, NULL), KF_OK);
+    assert_string_equal(report.iccid.unreadable, "not readable: PIN1 needed");
+    assert_int_equal(report.pin1_tries, -1);
 }
 
 static void pin1_is_not_sent_where_no_file_needs_it(void **unused)
@@ -226,6 +240,7 @@ int main(void)
         cmocka_unit_test(without_df_gsm_the_usim_is_asked),
         cmocka_unit_test(nonsense_in_a_file_is_shown_not_taken),
         cmocka_unit_test(pin1_is_verified_once_where_a_file_needs_it),
+        cmocka_unit_test(a_card_that_does_not_tell_its_tries_is_reported_without),
         cmocka_unit_test(pin1_is_not_sent_where_no_file_needs_it),
         cmocka_unit_test(the_last_try_of_pin1_is_never_used),
         cmocka_unit_test(a_wrong_pin1_tells_the_tries_left),
