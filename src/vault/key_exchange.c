@@ -132,23 +132,32 @@ static bool is_here_already(const kf_front *front, const kf_key_message *message
     return false;
 }
 
+static kf_code receive_message(const kf_front *front, const kf_vault_actor *actor, const char *pair,
+                               const json_t *json, kf_error *error)
+{
+    kf_key_message message;
+    KF_TRY(kf_key_message_from_json(json, &message, error));
+    if (strcmp(message.pair, pair) != 0)
+        return kf_fail(error, KF_ERR_FIELD, "pair: it is %s, the message inside says %s", pair, message.pair);
+    kf_code code = import_message(front, actor, &message, error);
+    return code == KF_ERR_REVISION && is_here_already(front, &message) ? KF_OK : code;
+}
+
 kf_code kf_key_exchange_receive(const kf_front *front, const kf_http_request *request,
                                 kf_http_response *response, kf_error *error)
 {
-    static const char *const members[] = {"message", "holds", NULL};
-    json_t *json = NULL;
-    kf_key_message message;
+    static const char *const members[] = {"pair", "message", "holds", NULL};
+    json_t *message = NULL;
+    char pair[KF_CATEGORY_SIZE];
     kf_vault_actor actor;
     if (request->json == NULL) return kf_fail(error, KF_ERR_JSON, "a body is needed");
-    KF_TRY(kf_json_only(request->json, members, error));
-    KF_TRY(kf_json_object(request->json, "message", &json, error));
-    KF_TRY(kf_key_message_from_json(json, &message, error));
     kf_front_actor(request->caller, NULL, &actor);
-    kf_code code = import_message(front, &actor, &message, error);
-    if (code == KF_ERR_REVISION && is_here_already(front, &message)) code = KF_OK;
-    KF_TRY(code);
+    KF_TRY(kf_json_only(request->json, members, error));
+    KF_TRY(read_name(request->json, "pair", pair, error));
+    KF_TRY(kf_json_object_optional(request->json, "message", &message, error));
+    if (message != NULL) KF_TRY(receive_message(front, &actor, pair, message, error));
     KF_TRY(record_holds(front, actor.who, request->json, error));
-    return kf_key_exchange_state(front, message.pair, &response->json, error);
+    return kf_key_exchange_state(front, pair, &response->json, error);
 }
 
 /* One round of a pull: what it brought, and whether more is to come. */

@@ -21,8 +21,9 @@ kf_code kf_key_exchange_list(const kf_front *front, kf_key_list *ret_list, kf_er
 kf_code kf_key_exchange_state(const kf_front *front, const char *pair, json_t **ret_state,
                               kf_error *error) KF_MUST_USE;
 
-/* The key management unit's `POST /v1/key-blocks`: {"message", "holds"} → {"revision", "holds"}. A revision
- * that is here already is acknowledged again, with nothing changed. */
+/* The key management unit's `POST /v1/key-blocks`: {"pair", "message", "holds"} → {"revision", "holds"}.
+ * Without a message it only says what is here. A revision that is here already is acknowledged again, with
+ * nothing changed. */
 kf_code kf_key_exchange_receive(const kf_front *front, const kf_http_request *request,
                                 kf_http_response *response, kf_error *error) KF_MUST_USE;
 
