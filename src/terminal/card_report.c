@@ -77,7 +77,7 @@ static kf_code verify_pin1(report_reading *reading, kf_error *error)
     KF_TRY(send_built(reading, built, &apdu, &response, error));
     uint16_t status_word = kf_card_response_status_word(&response);
     if ((status_word & 0xFFF0) == 0x63C0)
-        return kf_fail(error, KF_ERR_STATUS_WORD, "PIN1 is wrong: %d tries left", status_word & 0x0F);
+        return kf_fail(error, KF_ERR_STATUS_WORD, "PIN1 is wrong; tries left: %d", status_word & 0x0F);
     if (status_word != STATUS_OK) return kf_fail_status_word(error, "VERIFY PIN1", status_word);
     reading->pin1_verified = true;
     return KF_OK;
@@ -200,7 +200,7 @@ static kf_code say_pin1_needed(report_reading *reading, kf_reported_text *ret_te
     if (reading->report.pin1_tries < 0)
         say_unreadable(ret_text, "not readable: PIN1 needed");
     else
-        say_unreadable(ret_text, "not readable: PIN1 needed (%d tries left)", reading->report.pin1_tries);
+        say_unreadable(ret_text, "not readable: PIN1 needed (tries left: %d)", reading->report.pin1_tries);
     return KF_OK;
 }
 

@@ -135,7 +135,7 @@ static void without_df_gsm_the_usim_is_asked(void **unused)
     assert_int_equal(report_with(exchanges, COUNT(exchanges), NULL, &report, NULL), KF_OK);
     assert_string_equal(report.imsi.value, IMSI);
     assert_string_equal(report.number.value, "");
-    assert_string_equal(report.number.unreadable, "not readable: PIN1 needed (3 tries left)");
+    assert_string_equal(report.number.unreadable, "not readable: PIN1 needed (tries left: 3)");
     assert_int_equal(report.pin1_tries, 3);
 }
 
@@ -220,7 +220,7 @@ static void the_last_try_of_pin1_is_never_used(void **unused)
 static void a_wrong_pin1_tells_the_tries_left(void **unused)
 {
     (void)unused;
-    expect_pin1_refused("63C3", "63C2", KF_ERR_STATUS_WORD, "2 tries left");
+    expect_pin1_refused("63C3", "63C2", KF_ERR_STATUS_WORD, "tries left: 2");
     expect_pin1_refused("63C3", "6984", KF_ERR_STATUS_WORD, "6984");
 }
 
