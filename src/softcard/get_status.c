@@ -86,36 +86,63 @@ static void append_load_file(const softcard_load_file *load_file, uint8_t scope,
     append_wanted(filter, entry, TAG_DOMAIN, softcard_aid_view(&load_file->domain));
 }
 
-/* A domain without management sees itself and what belongs to it. */
-static bool is_visible(const softcard_application *viewer, const softcard_aid *aid,
-                       const softcard_aid *domain)
+/* Table 11-37, the form before TLV: AID after its length, life cycle, privileges; of a load file also its
+ * modules. */
+static void append_plain_application(const softcard_application *application, kf_buffer *entry)
 {
+    kf_buffer_append_u8(entry, application->aid.size);
+    kf_buffer_append(entry, softcard_aid_view(&application->aid));
+    kf_buffer_append_u8(entry, application->life_cycle);
+    kf_buffer_append_u8(entry, application->privileges[0]);
+}
+
+static void append_plain_load_file(const softcard_load_file *load_file, uint8_t scope, kf_buffer *entry)
+{
+    kf_buffer_append_u8(entry, load_file->aid.size);
+    kf_buffer_append(entry, softcard_aid_view(&load_file->aid));
+    kf_buffer_append_u8(entry, SOFTCARD_LOADED);
+    kf_buffer_append_u8(entry, 0);
+    if (scope != SCOPE_MODULES) return;
+    kf_buffer_append_u8(entry, (uint8_t)load_file->module_count);
+    for (size_t i = 0; i < load_file->module_count; i++) {
+        kf_buffer_append_u8(entry, load_file->modules[i].size);
+        kf_buffer_append(entry, softcard_aid_view(&load_file->modules[i]));
+    }
+}
+
+/* A domain without management sees itself and what belongs to it. */
+static bool is_listed(const softcard_request *request, const status_filter *filter, const softcard_aid *aid,
+                      const softcard_aid *domain)
+{
+    const softcard_application *viewer = request->application;
+    if (!kf_view_starts_with(softcard_aid_view(aid), filter->aid)) return false;
     return softcard_may_manage(viewer) || softcard_aid_equal(&viewer->aid, aid) ||
            softcard_aid_equal(&viewer->aid, domain);
 }
 
-/* The entry of place `index`, empty where it does not belong to the answer. */
+/* The content of the entry of place `index`, empty where it does not belong to the answer. */
 static void append_entry(const softcard_request *request, size_t index, const status_filter *filter,
                          kf_buffer *entry)
 {
     const softcard_state *state = request->card->state;
     uint8_t scope = request->command.p1;
-    const softcard_aid *aid;
-    const softcard_aid *domain;
+    bool plain = (request->command.p2 & TLV_FORM) == 0;
     if (scope == SCOPE_ISSUER || scope == SCOPE_APPLICATIONS) {
         const softcard_application *application = &state->applications[index];
         if ((scope == SCOPE_ISSUER) != (application->kind == SOFTCARD_ISSUER_DOMAIN)) return;
-        aid = &application->aid;
-        domain = &application->domain;
-        if (!kf_view_starts_with(softcard_aid_view(aid), filter->aid)) return;
-        if (is_visible(request->application, aid, domain)) append_application(application, filter, entry);
+        if (!is_listed(request, filter, &application->aid, &application->domain)) return;
+        if (plain)
+            append_plain_application(application, entry);
+        else
+            append_application(application, filter, entry);
         return;
     }
     const softcard_load_file *load_file = &state->load_files[index];
-    aid = &load_file->aid;
-    domain = &load_file->domain;
-    if (!kf_view_starts_with(softcard_aid_view(aid), filter->aid)) return;
-    if (is_visible(request->application, aid, domain)) append_load_file(load_file, scope, filter, entry);
+    if (!is_listed(request, filter, &load_file->aid, &load_file->domain)) return;
+    if (plain)
+        append_plain_load_file(load_file, scope, entry);
+    else
+        append_load_file(load_file, scope, filter, entry);
 }
 
 static size_t place_count(const softcard_request *request)
@@ -133,7 +160,7 @@ softcard_status softcard_get_status(softcard_request *request)
     status_filter filter;
     bool scope_known = command->p1 == SCOPE_ISSUER || command->p1 == SCOPE_APPLICATIONS ||
                        command->p1 == SCOPE_LOAD_FILES || command->p1 == SCOPE_MODULES;
-    if (!scope_known || (command->p2 & (uint8_t)~NEXT_OCCURRENCE) != TLV_FORM) return SW_WRONG_P1P2;
+    if (!scope_known || (command->p2 & (uint8_t) ~(NEXT_OCCURRENCE | TLV_FORM)) != 0) return SW_WRONG_P1P2;
     if (read_filter(command->data, &filter) != KF_OK) return SW_WRONG_DATA;
     bool goes_on = (command->p2 & NEXT_OCCURRENCE) != 0;
     if (goes_on && listing->scope != command->p1) return SW_CONDITIONS;
@@ -144,7 +171,10 @@ softcard_status softcard_get_status(softcard_request *request)
         KF_CLEANUP(kf_buffer_clear) kf_buffer entry = KF_BUFFER_INIT;
         append_entry(request, i, &filter, &content);
         if (content.size == 0) continue;
-        softcard_tlv_append(&entry, TAG_ENTRY, kf_buffer_view(&content));
+        if ((command->p2 & TLV_FORM) != 0)
+            softcard_tlv_append(&entry, TAG_ENTRY, kf_buffer_view(&content));
+        else
+            kf_buffer_append(&entry, kf_buffer_view(&content));
         if (kf_buffer_status(&content) != KF_OK || kf_buffer_status(&entry) != KF_OK) return SW_INTERNAL;
         if (request->response->size + entry.size > ANSWER_MAX) {
             *listing = (softcard_status_listing){command->p1, i};

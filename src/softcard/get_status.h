@@ -1,4 +1,4 @@
-/* GET STATUS (GlobalPlatform 11.4), in the TLV form. */
+/* GET STATUS (GlobalPlatform 11.4), in the TLV form and the one before it. */
 #ifndef KEYFILL_SOFTCARD_GET_STATUS_H
 #define KEYFILL_SOFTCARD_GET_STATUS_H
 

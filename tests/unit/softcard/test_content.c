@@ -287,7 +287,12 @@ static void a_long_list_comes_in_parts(void **state)
     assert_int_equal(status, 0x9000);
     assert_int_equal((first.size + rest.size) % 12, 0);
     assert_int_equal(send(&test, &host, "80F24003", "4F00"), 0x6985);
-    assert_int_equal(send(&test, &host, "80F24000", "4F00"), 0x6A86);
+    expect(&test, &host, "80F28000", "4F00", "08" ISSUER_AID "0F9E");
+    expect(&test, &host, "80F21000", "4F07" DOMAIN_FILE,
+           "07" DOMAIN_FILE "0100"
+           "01"
+           "08" DOMAIN_MODULE);
+    assert_int_equal(send(&test, &host, "80F24004", "4F00"), 0x6A86);
     assert_int_equal(send(&test, &host, "80F27002", "4F00"), 0x6A86);
     assert_int_equal(send(&test, &host, "80F24002", "5C00"), 0x6A80);
     kf_buffer_clear(&first);
