@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "audit/route.h"
 #include "host/numbers.h"
 #include "host/orders.h"
 #include "host/terminals.h"
@@ -173,30 +174,8 @@ kf_code kf_host_put_order(void *context, const kf_http_request *request, kf_http
     return code == KF_OK ? KF_OK : kf_fail_plain(error, code);
 }
 
-static kf_code append_audit_row(const kf_audit_row *row, void *context)
-{
-    json_t *item = json_object();
-    KF_TRY(kf_json_append(context, item));
-    KF_TRY(kf_json_set_integer(item, "seq", row->seq));
-    KF_TRY(kf_json_set_integer(item, "time_ms", row->event.time_ms));
-    KF_TRY(kf_json_set_text(item, "actor", row->event.actor));
-    KF_TRY(kf_json_set_text(item, "action", row->event.action));
-    KF_TRY(kf_json_set_text(item, "subject", row->event.subject));
-    KF_TRY(kf_json_set_text(item, "outcome", row->event.outcome));
-    KF_TRY(kf_json_set_text(item, "detail", row->event.detail));
-    if (row->event.receipt.size != 0) KF_TRY(kf_json_set_hex(item, "receipt", row->event.receipt));
-    KF_TRY(kf_json_set_hex(item, "previous", KF_VIEW(row->previous)));
-    return kf_json_set_hex(item, "hash", KF_VIEW(row->hash));
-}
-
 kf_code kf_host_get_audit(void *context, const kf_http_request *request, kf_http_response *response,
                           kf_error *error)
 {
-    kf_audit_range range;
-    KF_TRY(query_number(request, "after", 0, &range.after, error));
-    KF_TRY(query_number(request, "limit", KF_AUDIT_LIST_MAX, &range.limit, error));
-    response->json = json_object();
-    json_t *rows = json_array();
-    if (kf_json_set(response->json, "rows", rows) != KF_OK) return kf_fail_plain(error, KF_ERR_MEMORY);
-    return kf_audit_list(host_of(context)->database, range, append_audit_row, rows, error);
+    return kf_audit_route_list(host_of(context)->database, request, response, error);
 }

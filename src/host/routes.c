@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "base/log.h"
+#include "audit/route.h"
 
 #define REQUEST_LIMIT ((size_t)64 * 1024)
 #define MESSAGE_LIMIT                                                                                        \
@@ -20,21 +20,8 @@ kf_actor kf_actor_of(const kf_http_request *request)
 
 void kf_host_refused(void *context, const kf_http_request *request, const kf_error *error)
 {
-    kf_host *host = ((kf_route_context *)context)->host;
-    char subject[KF_AUDIT_NAME_MAX];
-    (void)snprintf(subject, sizeof subject, "%.10s %.200s", request->method, request->path);
-    const kf_actor actor = kf_actor_of(request);
-    char detail[KF_ERROR_MESSAGE_SIZE + sizeof request->remote];
-    (void)snprintf(detail, sizeof detail, "%s (from %s)", kf_error_text(error), request->remote);
-    const kf_audit_event event = {.actor = actor.text,
-                                  .action = "route.forbidden",
-                                  .subject = subject,
-                                  .outcome = kf_code_name(error->code),
-                                  .detail = detail};
-    kf_error failure = {KF_OK, ""};
-    if (kf_host_audit_alone(host, &event, &failure) != KF_OK)
-        kf_log(KF_LOG_ERROR, "no audit row for a refused call of %s: %s", actor.text,
-               kf_error_text(&failure));
+    const kf_host *host = ((kf_route_context *)context)->host;
+    kf_audit_route_refused(host->database, kf_host_now(host), request, error);
 }
 
 static kf_code get_health(void *context, const kf_http_request *request, kf_http_response *response,
