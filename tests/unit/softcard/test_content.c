@@ -479,6 +479,73 @@ static void a_locked_application_cannot_be_selected(void **state)
     test_card_clear(&test);
 }
 
+/* An application may be opened and personalised by itself, with its domain's keys. */
+static void an_application_takes_data_in_a_channel_of_its_own(void **state)
+{
+    (void)state;
+    test_card test;
+    test_host host = {0};
+    test_card_make(&test, test_blueprint());
+    open_issuer(&test, &host);
+    assert_int_equal(send(&test, &host, "80E60C00",
+                          fields("F04B46504159", "F04B4650415901", INSTANCE_AID, "00", "C900", "", NULL)),
+                     0x9000);
+    test_exchange(&test, "00A4040C09" INSTANCE_AID, "9000");
+    test_exchange(&test,
+                  "80E288000501010200"
+                  "11",
+                  "6982");
+    assert_int_equal(test_host_open(&test, &host, 0, TEST_KEY, 0x33), 0x9000);
+    assert_int_equal(send(&test, &host, "80E28800", "0101021234"), 0x9000);
+    assert_int_equal(send(&test, &host, "80F24002", "4F00"), 0x6D00);
+    expect(&test, &host, "80CA0101", "", "0101021234");
+    test_host_clear(&host);
+    test_card_clear(&test);
+}
+
+static uint32_t next_number(uint32_t *seed)
+{
+    *seed = *seed * 1664525 + 1013904223;
+    return *seed >> 8;
+}
+
+/* Random commands with right MACs: whatever they do, answers are answers and the state can be read again. */
+static void hostile_commands_inside_a_channel_do_no_harm(void **state)
+{
+    (void)state;
+    static const uint8_t instructions[] = {0xCA, 0xD8, 0xE2, 0xE4, 0xE6, 0xE8, 0xF2};
+    static const uint8_t likely[] = {0x00, 0x02, 0x04, 0x08, 0x0C, 0x10, 0x20, 0x40, 0x4F, 0x70, 0x80, 0x81,
+                                     0x82, 0x83, 0x88, 0xB9, 0xC4, 0xC9, 0xD0, 0xD2, 0xE2, 0xF0, 0xFF, 0x01};
+    test_card test;
+    test_host host = {0};
+    uint32_t seed = 7;
+    test_card_make(&test, test_blueprint());
+    open_issuer(&test, &host);
+    for (unsigned round = 0; round < 20000; round++) {
+        char command[2 * 240 + 1];
+        size_t size = next_number(&seed) % 60;
+        size_t used = (size_t)snprintf(
+            command, sizeof command, "80%02X%02X%02X%02zX",
+            instructions[next_number(&seed) % sizeof instructions],
+            likely[next_number(&seed) % sizeof likely],
+            next_number(&seed) % 3 == 0 ? likely[next_number(&seed) % sizeof likely] : 0U, size);
+        for (size_t i = 0; i < size; i++)
+            used +=
+                (size_t)snprintf(command + used, sizeof command - used, "%02X",
+                                 next_number(&seed) % 2 == 0 ? next_number(&seed) % 20
+                                                             : likely[next_number(&seed) % sizeof likely]);
+        uint16_t status = test_host_send(&test, &host, command, NULL);
+        assert_int_not_equal(status, 0x6F00);
+        assert_int_not_equal(status, 0x6581);
+        if (round % 500 == 0) {
+            test_card_revive(&test);
+            open_issuer(&test, &host);
+        }
+    }
+    test_host_clear(&host);
+    test_card_clear(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -493,6 +560,8 @@ int main(void)
         cmocka_unit_test(a_domain_gets_its_keys_by_store_data),
         cmocka_unit_test(one_template_may_announce_three_keys),
         cmocka_unit_test(an_application_keeps_its_groupings_and_hides_its_keys),
+        cmocka_unit_test(an_application_takes_data_in_a_channel_of_its_own),
+        cmocka_unit_test(hostile_commands_inside_a_channel_do_no_harm),
         cmocka_unit_test(a_domain_goes_with_what_belongs_to_it_or_not_at_all),
         cmocka_unit_test(a_locked_application_cannot_be_selected),
     };
