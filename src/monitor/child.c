@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -24,13 +25,21 @@ static void give_up(const kf_monitor_program *program, const char *step)
     _exit(KF_EXIT_USAGE);
 }
 
-static void raise_memory_lock(const kf_monitor_program *program)
+/* A process of another user that locks all its memory does so by CAP_IPC_LOCK, which alone it keeps (ambient,
+ * so that it outlives execve): raising RLIMIT_MEMLOCK would need CAP_SYS_RESOURCE here, which containers
+ * lack. */
+static void keep_memory_lock(const kf_monitor_program *program)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) give_up(program, "RLIMIT_MEMLOCK");
-    limit.rlim_cur = geteuid() == 0 ? RLIM_INFINITY : limit.rlim_max;
-    limit.rlim_max = limit.rlim_cur;
-    if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0) give_up(program, "RLIMIT_MEMLOCK");
+    const struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {0};
+    if (program->locks_memory) {
+        data[CAP_TO_INDEX(CAP_IPC_LOCK)].permitted = CAP_TO_MASK(CAP_IPC_LOCK);
+        data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective = CAP_TO_MASK(CAP_IPC_LOCK);
+        data[CAP_TO_INDEX(CAP_IPC_LOCK)].inheritable = CAP_TO_MASK(CAP_IPC_LOCK);
+    }
+    if (syscall(SYS_capset, &header, data) != 0) give_up(program, "giving up capabilities");
+    if (program->locks_memory && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_IPC_LOCK, 0, 0) != 0)
+        give_up(program, "CAP_IPC_LOCK");
 }
 
 static void become_user(const kf_monitor_program *program)
@@ -38,7 +47,9 @@ static void become_user(const kf_monitor_program *program)
     if (!program->change_user) return;
     if (setgroups(0, NULL) != 0) give_up(program, "dropping groups");
     if (setresgid(program->group, program->group, program->group) != 0) give_up(program, "changing group");
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) give_up(program, "keeping CAP_IPC_LOCK");
     if (setresuid(program->user, program->user, program->user) != 0) give_up(program, "changing user");
+    keep_memory_lock(program);
     if (program->user != 0 && setuid(0) == 0) give_up(program, "giving up root");
 }
 
@@ -62,7 +73,6 @@ static void run_program(const kf_monitor_program *program, int descriptor, pid_t
     sigset_t none;
     sigemptyset(&none);
     place_descriptors(program, descriptor);
-    if (program->locks_memory) raise_memory_lock(program);
     become_user(program);
     umask(0077);
     if (chdir("/") != 0) give_up(program, "folder /");

@@ -25,7 +25,7 @@ typedef struct kf_monitor_program {
     bool change_user;
     uid_t user;
     gid_t group;
-    bool locks_memory; /* RLIMIT_MEMLOCK is raised for it */
+    bool locks_memory; /* it keeps CAP_IPC_LOCK */
 } kf_monitor_program;
 
 typedef struct kf_monitor_plan {

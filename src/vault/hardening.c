@@ -1,12 +1,15 @@
 #include "vault/hardening.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "crypto/digest.h"
@@ -28,15 +31,24 @@
 /* The vault's memory with room for Argon2id at its default cost. */
 #define LOCKED_MEMORY_NEEDED ((rlim_t)256 * 1024 * 1024)
 
+/* CAP_IPC_LOCK lifts the limit (mlock(2)). */
+static bool is_unlimited(void)
+{
+    const struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, data) != 0) return false;
+    return (data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK)) != 0;
+}
+
 static kf_code lock_memory(kf_error *error)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
-        (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < LOCKED_MEMORY_NEEDED))
-        return kf_fail(
-            error, KF_ERR_SECRET_MEMORY,
-            "the vault may not lock all its memory: raise the limit (LimitMEMLOCK=, ulimit -l) to %llu MiB",
-            (unsigned long long)(LOCKED_MEMORY_NEEDED >> 20));
+        (!is_unlimited() && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < LOCKED_MEMORY_NEEDED))
+        return kf_fail(error, KF_ERR_SECRET_MEMORY,
+                       "the vault may not lock all its memory: give it CAP_IPC_LOCK, or raise the limit "
+                       "(LimitMEMLOCK=, ulimit -l) to %llu MiB",
+                       (unsigned long long)(LOCKED_MEMORY_NEEDED >> 20));
     if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
         return kf_fail(error, KF_ERR_SECRET_MEMORY, "the vault's memory cannot be locked: %s",
                        strerror(errno));
