@@ -1,6 +1,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/client.h"
@@ -185,14 +186,34 @@ static kf_code make_code(kf_cli *cli, int argc, char **argv, kf_error *error)
     return KF_OK;
 }
 
+/* Adds "last_contact", for people. */
+static kf_code describe_contact(json_t *terminal)
+{
+    char text[sizeof "2026-01-01T00:00:00Z"] = "never";
+    const json_t *contact = json_object_get(terminal, "last_contact_ms");
+    const time_t seconds = (time_t)(json_integer_value(contact) / 1000);
+    struct tm parts;
+    if (contact != NULL && (gmtime_r(&seconds, &parts) == NULL ||
+                            strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0))
+        return KF_ERR_MALFORMED;
+    return kf_json_set_text(terminal, "last_contact", text);
+}
+
 static kf_code list(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const struct argp argp = {NULL, NULL, NULL, "Lists the terminals of the host.", NULL, NULL, NULL};
-    static const char *const columns[] = {"name", "state", "last_contact_ms", "address", NULL};
+    static const char *const columns[] = {"name", "state", "last_contact", "address", NULL};
     KF_TRY(kf_cli_parse(cli, &argp, argc, argv, NULL, error));
     KF_CLEANUP(kf_json_free) json_t *answer = NULL;
     KF_TRY(kf_cli_call_unit(cli, &(kf_cli_call){.method = "GET", .path = "/v1/terminals"}, &answer, error));
     if (cli->json) return kf_cli_print_json(answer, error);
+    size_t index;
+    json_t *terminal;
+    json_array_foreach(json_object_get(answer, "terminals"), index, terminal)
+    {
+        kf_code code = describe_contact(terminal);
+        if (code != KF_OK) return kf_fail_plain(error, code);
+    }
     kf_cli_print_table(json_object_get(answer, "terminals"), columns);
     return KF_OK;
 }

@@ -60,7 +60,7 @@ kf_code kf_number_check(const char *number, kf_error *error)
 {
     size_t size = strlen(number);
     if (size < KF_NUMBER_MIN || size > KF_NUMBER_MAX || strspn(number, "0123456789") != size)
-        return kf_fail(error, KF_ERR_FIELD,
+        return kf_fail(error, KF_ERR_NUMBER,
                        "number '%.40s': %d to %d digits are needed, without spaces or signs", number,
                        KF_NUMBER_MIN, KF_NUMBER_MAX);
     return KF_OK;

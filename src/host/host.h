@@ -60,7 +60,7 @@ kf_code kf_host_audit(kf_host *host, const kf_audit_event *event, kf_error *erro
 /* One row in a transaction of its own. */
 kf_code kf_host_audit_alone(kf_host *host, const kf_audit_event *event, kf_error *error) KF_MUST_USE;
 
-/* KF_ERR_FIELD unless `number` is KF_NUMBER_MIN to KF_NUMBER_MAX digits. */
+/* KF_ERR_NUMBER unless `number` is KF_NUMBER_MIN to KF_NUMBER_MAX digits. */
 kf_code kf_number_check(const char *number, kf_error *error) KF_MUST_USE;
 /* A name of category, order, module: letters, digits, - _ . and not too long. */
 kf_code kf_host_name_check(const char *what, const char *name, kf_error *error) KF_MUST_USE;

@@ -21,8 +21,8 @@ typedef struct kf_number_range {
     const char *category; /* "": any */
 } kf_number_range;
 
-/* KF_ERR_CONFLICT names the first number that is there already; nothing is added then (the caller rolls
- * back). */
+/* KF_ERR_NUMBER names one that is none; KF_ERR_CONFLICT the first number that is there already; nothing is
+ * added then (the caller rolls back). */
 kf_code kf_numbers_add(kf_database *database, const char *number, const char *category,
                        kf_error *error) KF_MUST_USE;
 kf_code kf_numbers_add_range(kf_database *database, const kf_number_range *range, int64_t *ret_added,

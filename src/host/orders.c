@@ -16,7 +16,7 @@ static kf_code check_order(const json_t *body, kf_error *error)
     bool write_number = false;
     KF_TRY(kf_json_text_optional(body, "category", KF_CATEGORY_MAX, &category, error));
     if (category != NULL) KF_TRY(kf_host_name_check("category", category, error));
-    KF_TRY(kf_json_text_optional(body, "number", KF_NUMBER_MAX, &number, error));
+    KF_TRY(kf_json_text_optional(body, "number", 64, &number, error));
     if (number != NULL) KF_TRY(kf_number_check(number, error));
     KF_TRY(kf_json_text_optional(body, "number_source", 32, &source, error));
     if (source != NULL && strcmp(source, KF_NUMBER_SOURCE_POOL) != 0 &&

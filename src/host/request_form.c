@@ -6,7 +6,8 @@
 #include "card/script.h"
 #include "wire/script_json.h"
 
-#define TOKEN_MAX 16384 /* bytes of text; the key management unit's are a few hundred */
+#define NUMBER_TEXT_MAX 64 /* bytes read of a number, to be named if they are wrong */
+#define TOKEN_MAX 16384    /* bytes of text; the key management unit's are a few hundred */
 
 typedef struct operation_row {
     const char *name;
@@ -66,8 +67,8 @@ kf_code kf_card_report_check(const json_t *card, kf_error *error)
                                           NULL};
     /* ICCID: ITU-T E.118, with letters on Chinese cards; IMSI: ITU-T E.212. */
     static const text_rule texts[] = {
-        {"iccid", "0123456789ABCDEF", 10, 20},
-        {"imsi", "0123456789", 6, 15},
+        {"iccid", "0123456789ABCDEF", 1, 20},
+        {"imsi", "0123456789", 1, 15},
         {"number", "0123456789", KF_NUMBER_MIN, KF_NUMBER_MAX},
     };
     static const struct {
@@ -75,8 +76,8 @@ kf_code kf_card_report_check(const json_t *card, kf_error *error)
         size_t limit; /* bytes */
     } hexes[] = {{"atr", 33},
                  {"cplc", 64},
-                 {"recognition_data", 258},
-                 {"key_information", 258},
+                 {"recognition_data", 512},
+                 {"key_information", 512},
                  {"diversification_data", 64}};
     KF_TRY(kf_json_only(card, members, error));
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
@@ -133,7 +134,7 @@ static kf_code read_number(const json_t *json, kf_request_form *form, kf_error *
 {
     const char *typed = NULL;
     const char *name = NULL;
-    KF_TRY(kf_json_text_optional(json, "number", KF_NUMBER_MAX, &typed, error));
+    KF_TRY(kf_json_text_optional(json, "number", NUMBER_TEXT_MAX, &typed, error));
     if (typed != NULL) KF_TRY(kf_number_check(typed, error));
     KF_TRY(kf_json_text_optional(json, "number_source", 16, &name, error));
     if (form->operation != KF_OPERATION_FILL) {

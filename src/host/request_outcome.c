@@ -106,16 +106,12 @@ static kf_code make_transition(transition *step, kf_request_state state, const c
     return code;
 }
 
-#define RESULT_TEXT_MAX 1024
-
 kf_code kf_request_finish(kf_host *host, kf_request_record *record, const json_t *answer, kf_error *error)
 {
     json_t *result = NULL;
-    const char *text = NULL;
     transition step = {.host = host, .record = record, .fate = NUMBER_BACK};
     kf_error reason = {KF_OK, ""};
     kf_code code = kf_json_object(answer, "result", &result, &reason);
-    if (code == KF_OK) code = kf_json_text_optional(result, "text", RESULT_TEXT_MAX, &text, &reason);
     if (code == KF_OK)
         code = kf_json_text_optional(result, "card", KF_CARD_REFERENCE_SIZE, &step.card, &reason);
     if (code == KF_OK) code = kf_json_text_optional(result, "number", KF_NUMBER_MAX, &step.number, &reason);
@@ -129,7 +125,7 @@ kf_code kf_request_finish(kf_host *host, kf_request_record *record, const json_t
     if (fill) step.fate = NUMBER_BOUND;
     if (strcmp(record->operation, "clear") == 0 && step.card != NULL) step.fate = CARD_RELEASED;
     record->error.code = KF_OK;
-    return make_transition(&step, KF_REQUEST_DONE, text, error);
+    return make_transition(&step, KF_REQUEST_DONE, json_string_value(json_object_get(result, "text")), error);
 }
 
 kf_code kf_request_refuse(kf_host *host, kf_request_record *record, const kf_error *reason, kf_error *error)

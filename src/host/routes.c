@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "audit/route.h"
+#include "base/log.h"
 
 #define REQUEST_LIMIT ((size_t)64 * 1024)
 #define MESSAGE_LIMIT                                                                                        \
@@ -22,6 +23,14 @@ void kf_host_refused(void *context, const kf_http_request *request, const kf_err
 {
     const kf_host *host = ((kf_route_context *)context)->host;
     kf_audit_route_refused(host->database, kf_host_now(host), request, error);
+}
+
+void kf_host_answered(void *context, const kf_http_request *request, int status, unsigned microseconds)
+{
+    (void)context;
+    const kf_actor actor = kf_actor_of(request);
+    kf_log(KF_LOG_INFO, "%s %s %.200s: %d, %u us", actor.text, request->method, request->path, status,
+           microseconds);
 }
 
 static kf_code get_health(void *context, const kf_http_request *request, kf_http_response *response,

@@ -18,6 +18,9 @@ extern const size_t kf_host_route_count;
 /* kf_http_server_options.refused: an audit row for every call by a wrong role. */
 void kf_host_refused(void *context, const kf_http_request *request, const kf_error *error);
 
+/* kf_http_server_options.answered: a line of the log. */
+void kf_host_answered(void *context, const kf_http_request *request, int status, unsigned microseconds);
+
 typedef struct kf_actor {
     char text[KF_PEER_NAME_MAX + 24]; /* "administrator:anna" */
 } kf_actor;

@@ -141,7 +141,8 @@ static kf_code start_server(const kf_host_config *config, kf_host_service *servi
                                             .routes = kf_host_routes,
                                             .route_count = kf_host_route_count,
                                             .context = &service->context,
-                                            .refused = kf_host_refused};
+                                            .refused = kf_host_refused,
+                                            .answered = kf_host_answered};
     return kf_http_server_start(&options, &service->server, error);
 }
 
