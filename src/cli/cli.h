@@ -21,6 +21,10 @@
     X(refill, "refill", "replace the payment key of a filled card by a new generation")                      \
     X(clear, "clear", "delete payment key and personalisation data from a card")                             \
     X(app, "app", "load, list or delete application modules on a card")                                      \
+    X(category, "category", "manage card categories at the key management unit")                             \
+    X(profile, "profile", "manage profiles at the key management unit, check one here")                      \
+    X(module, "module", "manage application modules at the key management unit")                             \
+    X(audit, "audit", "read the audit chain of a unit")                                                      \
     X(pki, "pki", "a private certificate authority: make it, issue, show")                                   \
     X(operation, "operation", "ask for an operation by its name")                                            \
     X(terminal, "terminal", "enrol terminals and manage them at the issuing host")                           \
