@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -247,6 +249,38 @@ static void what_was_committed_is_there_for_the_next_to_open(void **state)
     assert_int_equal(count_cards(fixture), 1);
 }
 
+/* A process of its own that inserts, commits if it shall, and ends without closing anything. */
+static void insert_and_die(const store_fixture *fixture, const char *name, bool commit)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        kf_error error = {KF_OK, ""};
+        kf_database *database = NULL;
+        kf_transaction transaction = KF_NO_TRANSACTION;
+        bool good = kf_database_open(fixture->url, &database, &error) == KF_OK &&
+                    kf_transaction_begin(database, &transaction, &error) == KF_OK &&
+                    insert(database, name, 1, &error) == KF_OK &&
+                    (!commit || kf_transaction_commit(&transaction, &error) == KF_OK);
+        if (good) (void)kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static void a_killed_process_leaves_what_it_committed_and_nothing_else(void **state)
+{
+    store_fixture *fixture = *state;
+    kf_database_free(&fixture->database);
+    insert_and_die(fixture, "committed", true);
+    insert_and_die(fixture, "begun", false);
+    assert_int_equal(kf_database_open(fixture->url, &fixture->database, &fixture->error), KF_OK);
+    assert_int_equal(count_cards(fixture), 1);
+    assert_int_equal(insert(fixture->database, "begun", 1, &fixture->error), KF_OK);
+}
+
 static void settings_make_commits_durable(void **state)
 {
     store_fixture *fixture = *state;
@@ -457,6 +491,7 @@ int main(void)
         TEST(a_transaction_in_a_transaction_is_refused),
         TEST(write_commits_all_or_nothing),
         TEST(what_was_committed_is_there_for_the_next_to_open),
+        TEST(a_killed_process_leaves_what_it_committed_and_nothing_else),
         TEST(settings_make_commits_durable),
         TEST(the_file_is_its_owners_alone),
         TEST(urls_of_other_kinds_and_files_that_are_none_are_refused),
