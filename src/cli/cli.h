@@ -26,6 +26,7 @@
     X(module, "module", "manage application modules at the key management unit")                             \
     X(audit, "audit", "read the audit chain of a unit")                                                      \
     X(pki, "pki", "a private certificate authority: make it, issue, show")                                   \
+    X(key, "key", "base keys: make, enter, list, send, back up")                                             \
     X(operation, "operation", "ask for an operation by its name")                                            \
     X(terminal, "terminal", "enrol terminals and manage them at the issuing host")                           \
     X(number, "number", "manage the numbers that the issuing host gives out")                                \
