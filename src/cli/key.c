@@ -229,7 +229,7 @@ static kf_code key_pull(kf_cli *cli, int argc, char **argv, kf_error *error)
     kf_cli_call call = {.method = "POST", .path = "/v1/key-pull", .body = body};
     KF_TRY(kf_cli_call_unit(cli, &call, &answer, error));
     if (cli->json) return kf_cli_print_json(answer, error);
-    printf("%" JSON_INTEGER_FORMAT " changes pulled\n", number_in(answer, "count"));
+    printf("%" JSON_INTEGER_FORMAT " changes pulled\n", number_in(answer, "received"));
     return KF_OK;
 }
 
