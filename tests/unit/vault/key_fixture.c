@@ -40,7 +40,8 @@ kf_secret *test_secret(const char *text)
     return secret;
 }
 
-kf_code open_store(const key_folder *folder, const char *passphrase, kf_key_store **ret_store, kf_error *error)
+kf_code open_store(const key_folder *folder, const char *passphrase, kf_key_store **ret_store,
+                   kf_error *error)
 {
     KF_CLEANUP(kf_key_slots_close) kf_key_slots slots = {{-1, -1}};
     KF_CLEANUP(kf_secret_free) kf_secret *secret = test_secret(passphrase);

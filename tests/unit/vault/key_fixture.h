@@ -18,7 +18,8 @@ void key_folder_remove(key_folder *folder);
 void key_folder_slot(const key_folder *folder, size_t slot, char ret_path[96]);
 
 kf_secret *test_secret(const char *text);
-kf_code open_store(const key_folder *folder, const char *passphrase, kf_key_store **ret_store, kf_error *error);
+kf_code open_store(const key_folder *folder, const char *passphrase, kf_key_store **ret_store,
+                   kf_error *error);
 kf_key_entry payment_entry(const char *category);
 kf_key_entry transport_entry(const char *pair);
 
@@ -31,7 +32,8 @@ typedef struct test_vault {
 void test_vault_make(test_vault *vault, kf_vault_unit unit);
 void test_vault_remove(test_vault *vault);
 
-/* Sends one request through the table, as serving does. `payload` may be NULL; receipts are checked to be `expected_receipts`. */
+/* Sends one request through the table, as serving does. `payload` may be NULL; receipts are checked to be
+ * `expected_receipts`. */
 kf_code test_ask(test_vault *vault, kf_vault_kind kind, const kf_buffer *request, kf_buffer *payload,
                  kf_error *error);
 /* A whole key entered as two components. */

@@ -163,11 +163,13 @@ static void a_write_torn_at_any_byte_leaves_the_old_state_or_the_new(void **stat
     kf_view after = kf_buffer_view(&states.after);
     for (size_t cut = 0; cut < after.size; cut++) {
         /* First slot being written over the old one: its tail is the old one's. */
-        write_slot_file(&states.folder, 0, kf_view_part(after, 0, cut), kf_view_part(before, cut, before.size));
+        write_slot_file(&states.folder, 0, kf_view_part(after, 0, cut),
+                        kf_view_part(before, cut, before.size));
         write_slot_file(&states.folder, 1, before, kf_view_of(NULL, 0));
         expect_state(&states, false);
         write_slot_file(&states.folder, 0, after, kf_view_of(NULL, 0));
-        write_slot_file(&states.folder, 1, kf_view_part(after, 0, cut), kf_view_part(before, cut, before.size));
+        write_slot_file(&states.folder, 1, kf_view_part(after, 0, cut),
+                        kf_view_part(before, cut, before.size));
         expect_state(&states, true);
     }
     drop_two_states(&states);
@@ -228,7 +230,8 @@ static void a_change_that_cannot_be_written_is_undone(void **state)
         close(reading);
     }
     const kf_key_entry *made = NULL;
-    assert_int_equal(kf_key_store_add(store, &wanted, NULL, TEST_NOW_SECONDS, &made, &error), KF_ERR_KEY_STORE);
+    assert_int_equal(kf_key_store_add(store, &wanted, NULL, TEST_NOW_SECONDS, &made, &error),
+                     KF_ERR_KEY_STORE);
     const kf_key_entry *first = kf_key_store_find(store, KF_PURPOSE_PAYMENT, "cn-north", 1, TEST_NOW_SECONDS);
     assert_int_equal(kf_key_store_set_state(store, first, KF_KEY_DESTROYED, &made, &error), KF_ERR_KEY_STORE);
     assert_int_equal(kf_key_store_revision(store), revision);
@@ -262,12 +265,15 @@ static void versions_count_up_and_the_highest_valid_active_one_is_in_force(void 
     wanted.state = KF_KEY_PRE_ACTIVE;
     add_key(store, &wanted);
     assert_int_equal(kf_key_store_latest(store, KF_PURPOSE_PAYMENT, "cn-north"), 5);
-    assert_int_equal(kf_key_store_find(store, KF_PURPOSE_PAYMENT, "cn-north", 0, TEST_NOW_SECONDS)->version, 2);
-    assert_int_equal(kf_key_store_find(store, KF_PURPOSE_PAYMENT, "cn-north", 0, TEST_NOW_SECONDS + 100)->version, 3);
+    assert_int_equal(kf_key_store_find(store, KF_PURPOSE_PAYMENT, "cn-north", 0, TEST_NOW_SECONDS)->version,
+                     2);
+    assert_int_equal(
+        kf_key_store_find(store, KF_PURPOSE_PAYMENT, "cn-north", 0, TEST_NOW_SECONDS + 100)->version, 3);
     const kf_key_entry *second = kf_key_store_find(store, KF_PURPOSE_PAYMENT, "cn-north", 2, 0);
     const kf_key_entry *changed = NULL;
     assert_int_equal(kf_key_store_set_state(store, second, KF_KEY_SUSPENDED, &changed, &error), KF_OK);
-    assert_int_equal(kf_key_store_find(store, KF_PURPOSE_PAYMENT, "cn-north", 0, TEST_NOW_SECONDS)->version, 1);
+    assert_int_equal(kf_key_store_find(store, KF_PURPOSE_PAYMENT, "cn-north", 0, TEST_NOW_SECONDS)->version,
+                     1);
     wanted.version = 2;
     wanted.state = KF_KEY_ACTIVE;
     assert_int_equal(kf_key_store_add(store, &wanted, NULL, 0, &changed, &error), KF_ERR_CONFLICT);
@@ -385,14 +391,17 @@ static void a_backup_restored_onto_an_empty_machine_has_the_same_check_values(vo
     kf_passphrase_cost cost = {1, 8192};
     assert_int_equal(kf_key_store_backup(stores[0], other, cost, &backup, &error), KF_OK);
     KF_CLEANUP(kf_secret_free) kf_secret *wrong = test_secret("of another one");
-    assert_int_equal(kf_key_store_restore(stores[1], wrong, kf_buffer_view(&backup), &error), KF_ERR_AUTHENTICATION);
+    assert_int_equal(kf_key_store_restore(stores[1], wrong, kf_buffer_view(&backup), &error),
+                     KF_ERR_AUTHENTICATION);
     backup.data[backup.size / 2] ^= 1;
-    assert_int_equal(kf_key_store_restore(stores[1], other, kf_buffer_view(&backup), &error), KF_ERR_AUTHENTICATION);
+    assert_int_equal(kf_key_store_restore(stores[1], other, kf_buffer_view(&backup), &error),
+                     KF_ERR_AUTHENTICATION);
     backup.data[backup.size / 2] ^= 1;
     uint8_t box_public[KF_BOX_PUBLIC_SIZE];
     memcpy(box_public, kf_key_store_box_public(stores[1]), sizeof box_public);
     assert_int_equal(kf_key_store_restore(stores[1], other, kf_buffer_view(&backup), &error), KF_OK);
-    assert_int_equal(kf_key_store_restore(stores[1], other, kf_buffer_view(&backup), &error), KF_ERR_CONFLICT);
+    assert_int_equal(kf_key_store_restore(stores[1], other, kf_buffer_view(&backup), &error),
+                     KF_ERR_CONFLICT);
     kf_key_store_free(&stores[1]);
     assert_int_equal(open_store(&folders[1], passphrase, &stores[1], &error), KF_OK);
     assert_int_equal(kf_key_store_count(stores[1]), kf_key_store_count(stores[0]));

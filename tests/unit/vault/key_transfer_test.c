@@ -63,7 +63,8 @@ static kf_key_entry act(test_vault *vault, kf_key_act what, const kf_key_entry *
 }
 
 /* `answer` owns what the messages view. */
-static void export_after(two_units *units, uint64_t after, kf_buffer *answer, kf_key_export_answer *ret_export)
+static void export_after(two_units *units, uint64_t after, kf_buffer *answer,
+                         kf_key_export_answer *ret_export)
 {
     kf_error error = {KF_OK, ""};
     KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
@@ -114,8 +115,8 @@ static void keys_of_every_purpose_arrive_with_policy_and_check_value(void **stat
         assert_int_equal(done.revision, batch->messages[i].revision);
         const kf_key_entry *sent = kf_key_store_find(units->bkmu.vault->keys, wanted[i].purpose,
                                                      wanted[i].category, 1, TEST_NOW_SECONDS);
-        const kf_key_entry *here = kf_key_store_find(units->kmu.vault->keys, wanted[i].purpose, wanted[i].category,
-                                                     0, TEST_NOW_SECONDS);
+        const kf_key_entry *here = kf_key_store_find(units->kmu.vault->keys, wanted[i].purpose,
+                                                     wanted[i].category, 0, TEST_NOW_SECONDS);
         assert_non_null(here);
         assert_memory_equal(here->kcv.bytes, sent->kcv.bytes, KF_KCV_SIZE);
         assert_int_equal(here->algorithm, sent->algorithm);
@@ -266,7 +267,8 @@ static void a_destroyed_key_is_destroyed_on_the_other_side(void **state)
     assert_int_equal(done.entry.state, KF_KEY_DESTROYED);
     assert_memory_equal(done.entry.kcv.bytes, kcv.bytes, KF_KCV_SIZE);
     kf_secret *key = NULL;
-    const kf_key_entry *here = kf_key_store_find(units->kmu.vault->keys, KF_PURPOSE_PAYMENT, "cn-north", 1, 0);
+    const kf_key_entry *here =
+        kf_key_store_find(units->kmu.vault->keys, KF_PURPOSE_PAYMENT, "cn-north", 1, 0);
     assert_int_equal(kf_key_store_expose_key(units->kmu.vault->keys, here, &key, &error), KF_ERR_KEY_POLICY);
 }
 
@@ -313,10 +315,12 @@ static void keys_that_came_over_a_pair_are_not_changed_or_replaced_here(void **s
     kf_key_import_answer done;
     assert_int_equal(import(&units->kmu, &batch->messages[0], &done, &error), KF_OK);
     assert_int_equal(import(&units->kmu, &batch->messages[1], &done, &error), KF_ERR_CONFLICT);
-    const kf_key_entry *first = kf_key_store_find(units->kmu.vault->keys, KF_PURPOSE_PAYMENT, "cn-north", 1, 0);
+    const kf_key_entry *first =
+        kf_key_store_find(units->kmu.vault->keys, KF_PURPOSE_PAYMENT, "cn-north", 1, 0);
     const kf_key_entry *changed = NULL;
-    assert_int_equal(kf_key_store_set_state(units->kmu.vault->keys, first, KF_KEY_SUSPENDED, &changed, &error),
-                     KF_ERR_STATE);
+    assert_int_equal(
+        kf_key_store_set_state(units->kmu.vault->keys, first, KF_KEY_SUSPENDED, &changed, &error),
+        KF_ERR_STATE);
 }
 
 int main(void)
