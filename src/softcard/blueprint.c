@@ -35,6 +35,9 @@ static const cyaml_schema_field_t card_fields[] = {
     TEXT("spn", spn, CYAML_FLAG_OPTIONAL),
     TEXT("pin1", pin1, CYAML_FLAG_OPTIONAL),
     TEXT("adm1", adm1, CYAML_FLAG_OPTIONAL),
+    TEXT("adm1_master_key", adm1_master_key, CYAML_FLAG_OPTIONAL),
+    CYAML_FIELD_STRING_PTR("adm1_diversification", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                           softcard_blueprint, adm1_diversification, 0, 512),
     TEXT("kdd", kdd, CYAML_FLAG_OPTIONAL),
     TEXT("cplc", cplc, CYAML_FLAG_OPTIONAL),
     TEXT("atr", atr, CYAML_FLAG_OPTIONAL),
@@ -127,6 +130,7 @@ void softcard_blueprint_free(softcard_blueprint **blueprint)
     if (*blueprint == NULL) return;
     wipe_text((*blueprint)->pin1);
     wipe_text((*blueprint)->adm1);
+    wipe_text((*blueprint)->adm1_master_key);
     if ((*blueprint)->issuer != NULL) wipe_domain((*blueprint)->issuer);
     for (unsigned i = 0; i < (*blueprint)->domains_count; i++)
         wipe_domain(&(*blueprint)->domains[i]);

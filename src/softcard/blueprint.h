@@ -34,6 +34,8 @@ typedef struct softcard_blueprint {
     char *spn;
     char *pin1;
     char *adm1;
+    char *adm1_master_key;      /* in place of adm1: the first eight bytes of the key that */
+    char *adm1_diversification; /* this line makes of it, over iccid and kdd */
     char *kdd;
     char *cplc;
     char *atr;

@@ -216,7 +216,14 @@ static kf_code write_personality(const softcard_blueprint *blueprint, softcard_p
     return write_atr(blueprint, personality, error);
 }
 
-static kf_code diversified_key(const softcard_blueprint *card, const softcard_domain_blueprint *blueprint,
+/* A maker's master key and how the card's are made of it. */
+typedef struct maker_key {
+    const char *name; /* of the blueprint's member */
+    const char *master_key;
+    const char *diversification;
+} maker_key;
+
+static kf_code diversified_key(const softcard_blueprint *card, const maker_key *maker,
                                const softcard_state *state, uint8_t role, kf_secret **ret_key,
                                kf_error *error)
 {
@@ -224,16 +231,32 @@ static kf_code diversified_key(const softcard_blueprint *card, const softcard_do
     KF_CLEANUP(kf_diversification_free) kf_diversification *diversification = NULL;
     char kdd[2 * SOFTCARD_KDD_SIZE + 1];
     KF_TRY(kf_fail_plain(error, kf_hex_encode(KF_VIEW(state->kdd), kdd, sizeof kdd)));
-    if (kf_hex_decode_secret(blueprint->master_key, &master_key) != KF_OK)
-        return kf_fail(error, KF_ERR_CONFIGURATION, "master_key: not a key in hexadecimal");
-    if (blueprint->diversification == NULL)
+    if (kf_hex_decode_secret(maker->master_key, &master_key) != KF_OK)
+        return kf_fail(error, KF_ERR_CONFIGURATION, "%s: not a key in hexadecimal", maker->name);
+    if (maker->diversification == NULL)
         return kf_fail(error, KF_ERR_CONFIGURATION,
-                       "diversification: missing beside master_key; for example sp800-108-aes(role,kdd/hex)");
-    KF_TRY(kf_diversification_parse(blueprint->diversification, &diversification, error));
+                       "diversification: missing beside %s; for example sp800-108-aes(role,kdd/hex)",
+                       maker->name);
+    KF_TRY(kf_diversification_parse(maker->diversification, &diversification, error));
     const kf_field fields[] = {{"kdd", kdd}, {"iccid", text_or(card->iccid, "")}};
     return kf_diversify(diversification, KF_AES, master_key,
                         (kf_fields){fields, sizeof fields / sizeof fields[0]}, (kf_key_role)role, ret_key,
                         error);
+}
+
+static kf_code write_diversified_adm1(const softcard_blueprint *blueprint, softcard_state *state,
+                                      kf_error *error)
+{
+    const maker_key maker = {"adm1_master_key", blueprint->adm1_master_key, blueprint->adm1_diversification};
+    if (maker.master_key == NULL && maker.diversification == NULL) return KF_OK;
+    if (maker.master_key == NULL || blueprint->adm1 != NULL)
+        return kf_fail(error, KF_ERR_CONFIGURATION,
+                       "adm1_master_key goes with adm1_diversification, and not with adm1");
+    KF_CLEANUP(kf_secret_free) kf_secret *key = NULL;
+    KF_TRY(diversified_key(blueprint, &maker, state, KF_ROLE_SINGLE, &key, error));
+    memcpy(kf_secret_expose_writable(state->pins[SOFTCARD_ADM1].value), kf_secret_expose(key).data,
+           SOFTCARD_PIN_SIZE);
+    return KF_OK;
 }
 
 /* The `role`th of "ENC:MAC:DEK", or the one for all three. */
@@ -270,11 +293,12 @@ static kf_code write_keys(const softcard_blueprint *card, const softcard_domain_
         return kf_fail(error, KF_ERR_CONFIGURATION, "key_version: %02X is neither 01 to 7F nor FF",
                        set->version);
     domain->key_set_count = 1;
+    const maker_key maker = {"master_key", blueprint->master_key, blueprint->diversification};
     for (uint8_t role = SOFTCARD_KEY_ENC; role <= SOFTCARD_KEY_DEK; role++) {
         softcard_key *key = &set->keys[set->key_count];
         *key = (softcard_key){.identifier = role, .type = SOFTCARD_KEY_TYPE_AES};
         if (blueprint->master_key != NULL)
-            KF_TRY(diversified_key(card, blueprint, state, role, &key->value, error));
+            KF_TRY(diversified_key(card, &maker, state, role, &key->value, error));
         else
             KF_TRY(written_key(text_or(blueprint->keys, published_test_key), role, &key->value, error));
         size_t size = kf_secret_size(key->value);
@@ -346,6 +370,7 @@ kf_code softcard_provision(const softcard_blueprint *blueprint, softcard_state *
     KF_TRY(write_personality(blueprint, &state->personality, error));
     KF_TRY(write_files(blueprint, state, error));
     KF_TRY(write_identity(blueprint, state, error));
+    KF_TRY(write_diversified_adm1(blueprint, state, error));
     KF_TRY(write_domain(blueprint, blueprint->issuer, state, error));
     KF_TRY(kf_fail_plain(error, write_load_file(state, &softcard_domain_load_file, &softcard_domain_module)));
     KF_TRY(kf_fail_plain(error, write_load_file(state, &softcard_applet_load_file, &softcard_applet_module)));

@@ -100,6 +100,21 @@ static void diversified_keys_differ_by_role_and_by_card(void **unused)
     kf_buffer_clear(&shown[1]);
 }
 
+/* Method none: the code is the first eight bytes of the master key itself. */
+static void the_administrative_code_comes_from_a_master_key(void **unused)
+{
+    (void)unused;
+    test_card test;
+    softcard_blueprint *blueprint = test_blueprint();
+    assert_int_equal(softcard_blueprint_set(&blueprint->adm1_master_key, "00112233445566778899AABBCCDDEEFF"),
+                     KF_OK);
+    assert_int_equal(softcard_blueprint_set(&blueprint->adm1_diversification, "none()"), KF_OK);
+    test_card_make(&test, blueprint);
+    assert_int_equal(test_send_hex(&test, "0020000A083838383838383838"), 0x63C9);
+    assert_int_equal(test_send_hex(&test, "0020000A080011223344556677"), 0x9000);
+    test_card_clear(&test);
+}
+
 static void what_is_wrong_in_a_file_is_named(void **unused)
 {
     (void)unused;
@@ -120,6 +135,8 @@ static void what_is_wrong_in_a_file_is_named(void **unused)
         {"iccid: \"1234\"\ni: \"55\"\n", "i:"},
         {"iccid: \"1234\"\npin1: \"123456789\"\n", "pin1"},
         {"iccid: \"1234\"\npin1_tries: 16\n", "pin1_tries"},
+        {"iccid: \"1234\"\nadm1_master_key: \"" OTHER_KEY "\"\n", "diversification"},
+        {"iccid: \"1234\"\nadm1_diversification: \"none()\"\n", "adm1_master_key"},
         {"iccid: \"1234\"\nspn: \"seventeen letters\"\n", "spn"},
         {"iccid: \"1234\"\ncolour: red\n", "colour"},
         {"iccid: \"1234\"\ndomains: [{aid: A000}]\n", "aid"},
@@ -157,6 +174,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_makes_a_card_with_domains),
         cmocka_unit_test(diversified_keys_differ_by_role_and_by_card),
+        cmocka_unit_test(the_administrative_code_comes_from_a_master_key),
         cmocka_unit_test(what_is_wrong_in_a_file_is_named),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
