@@ -42,17 +42,6 @@ static void keep_memory_lock(const kf_monitor_program *program)
         give_up(program, "CAP_IPC_LOCK");
 }
 
-/* Capabilities that reach a process otherwise than by being root (container managers, systemd units) stay
- * out, too. */
-static void drop_capabilities(const kf_monitor_program *program)
-{
-    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0, 0, 0}, {0, 0, 0}};
-    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 ||
-        syscall(SYS_capset, &header, none) != 0)
-        give_up(program, "dropping capabilities");
-}
-
 static void become_user(const kf_monitor_program *program)
 {
     if (!program->change_user) return;
@@ -61,7 +50,6 @@ static void become_user(const kf_monitor_program *program)
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) give_up(program, "keeping CAP_IPC_LOCK");
     if (setresuid(program->user, program->user, program->user) != 0) give_up(program, "changing user");
     keep_memory_lock(program);
-    drop_capabilities(program);
     if (program->user != 0 && setuid(0) == 0) give_up(program, "giving up root");
 }
 
