@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = "build"
 FUNCTION_LINES_MAX = 120
 FILE_LINES_MAX = 1000
 
@@ -86,7 +87,18 @@ def check_cppcheck():
     return [] if done.returncode == 0 else done.stdout.splitlines()
 
 
+def check_tidy(folder):
+    """clang-tidy over the sources of a configured build folder."""
+    files = [name for name in tracked("src/*.c", "src/**/*.c")]
+    done = subprocess.run(["xargs", "-P2", "-n6", "clang-tidy", "--quiet", "-p", folder], cwd=ROOT, input="\n".join(sorted(set(files))),
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    problems = sorted({line for line in done.stdout.splitlines() if ": error: " in line or ": warning: " in line})
+    return problems if problems or done.returncode == 0 else ["clang-tidy failed"]
+
+
 def main():
+    if not (ROOT / BUILD / "compile_commands.json").exists():
+        subprocess.run(["meson", "setup", BUILD], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     sources = tracked("*.c", "*.h")
     found = 0
     found += report("format", check_format(sources))
@@ -95,6 +107,7 @@ def main():
     found += report("public headers", check_public_headers())
     found += report("leftovers", check_leftovers(tracked("src/*", "include/*")))
     found += report("cppcheck", check_cppcheck())
+    found += report("clang-tidy", check_tidy(BUILD))
     return 1 if found else 0
 
 

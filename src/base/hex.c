@@ -146,7 +146,8 @@ kf_code kf_base64url_decode_append(const char *text, kf_buffer *buffer)
         for (size_t j = 0; j < group; j++)
             bits |= sextet_of(text[i + j]) << (18 - 6 * j);
         /* Bits that no byte takes must be zero, so that one value has one text. */
-        if ((bits & ((1U << (8 * (4 - group))) - 1U)) != 0) return KF_ERR_MALFORMED;
+        static const unsigned spare[] = {[2] = 0xFFFF, [3] = 0xFF, [4] = 0};
+        if ((bits & spare[group]) != 0) return KF_ERR_MALFORMED;
         for (size_t j = 0; j + 1 < group; j++)
             kf_buffer_append_u8(buffer, (uint8_t)(bits >> (16 - 8 * j)));
     }

@@ -8,8 +8,9 @@
 #include "wire/http_client.h"
 #include "wire/http_server.h"
 
-#define KF_REQUEST_PATIENCE_MS (120 * 1000) /* without a message for so long, a request gives its card free  \
-                                             */
+#define KF_REQUEST_PATIENCE_MS                                                                               \
+    (120 * 1000) /* without a message for so long, a request gives its card free                             \
+                  */
 
 typedef struct kf_categories kf_categories;
 

@@ -294,7 +294,9 @@ static kf_code write_keys(const softcard_blueprint *card, const softcard_domain_
                        set->version);
     domain->key_set_count = 1;
     const maker_key maker = {"master_key", blueprint->master_key, blueprint->diversification};
-    for (uint8_t role = SOFTCARD_KEY_ENC; role <= SOFTCARD_KEY_DEK; role++) {
+    static const uint8_t roles[] = {SOFTCARD_KEY_ENC, SOFTCARD_KEY_MAC, SOFTCARD_KEY_DEK};
+    for (size_t i = 0; i < sizeof roles; i++) {
+        const uint8_t role = roles[i];
         softcard_key *key = &set->keys[set->key_count];
         *key = (softcard_key){.identifier = role, .type = SOFTCARD_KEY_TYPE_AES};
         if (blueprint->master_key != NULL)

@@ -56,7 +56,7 @@ kf_code kf_key_store_restore(kf_key_store *store, const kf_secret *passphrase, k
     if (code == KF_ERR_AUTHENTICATION)
         return kf_fail(error, code,
                        "the backup does not open: the passphrase is another one, or the file was changed");
-    if (code != KF_OK && code > 0)
+    if (code > 0)
         return kf_fail(error, code, "the file is no backup of a key store: %s", kf_code_meaning(code));
     KF_TRY(kf_fail_plain(error, code));
     kf_vault_keys own;

@@ -19,7 +19,8 @@ static const kf_vault_request_row rows[] = {
     {KF_VAULT_BACKUP, "backup", EITHER, SMALL, kf_vault_handle_backup},
     {KF_VAULT_RESTORE, "restore", EITHER, KF_VAULT_PAYLOAD_MAX, kf_vault_handle_restore},
     {KF_VAULT_PROCEDURE_BEGIN, "procedure begin", KF_VAULT_KMU, KF_BEGIN_MESSAGE_MAX, kf_vault_handle_begin},
-    {KF_VAULT_PROCEDURE_ADVANCE, "procedure advance", KF_VAULT_KMU, KF_ADVANCE_MESSAGE_MAX, kf_vault_handle_advance},
+    {KF_VAULT_PROCEDURE_ADVANCE, "procedure advance", KF_VAULT_KMU, KF_ADVANCE_MESSAGE_MAX,
+     kf_vault_handle_advance},
 };
 
 const kf_vault_request_row *kf_vault_request_find(kf_vault_unit unit, uint16_t kind)

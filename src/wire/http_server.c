@@ -13,7 +13,8 @@
 #include "wire/certificate.h"
 #include "wire/http_exchange.h"
 
-#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+/* Not const: libmicrohttpd takes options as void pointers. */
+static char tls_priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3";
 #define THREADS_MAX 256
 
 /* The PEM texts, needed until the daemon runs. */
@@ -134,8 +135,7 @@ static kf_code start_daemon(kf_http_server *server, tls_files *files, int *liste
     struct MHD_OptionItem items[8];
     size_t count = 0;
     if (tls) {
-        items[count++] =
-            (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)TLS_PRIORITIES};
+        items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, tls_priorities};
         items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, files->ca.data};
         items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, files->certificate.data};
         items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, files->key.data};
