@@ -19,6 +19,8 @@ typedef struct softcard_announced_keys {
     size_t announced;
     softcard_key keys[SOFTCARD_KEYS_MAX];
     size_t sizes[SOFTCARD_KEYS_MAX]; /* bytes, as announced */
+    bool has_check_value[SOFTCARD_KEYS_MAX];
+    uint8_t check_values[SOFTCARD_KEYS_MAX][3];
     size_t received;
 } softcard_announced_keys;
 

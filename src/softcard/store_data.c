@@ -1,5 +1,7 @@
 #include "softcard/store_data.h"
 
+#include <string.h>
+
 #include "softcard/applet.h"
 #include "softcard/card.h"
 #include "softcard/key_sets.h"
@@ -19,13 +21,15 @@ enum {
 /* Data groupings of a security domain (11.11.4). */
 enum { GROUPING_DATA = 0x0070, GROUPING_KEY_TEMPLATES = 0x00B9, GROUPING_KEY_VALUES = 0x8113 };
 
-/* Control reference template of a key: type, length, identifier, version. */
+/* Control reference template of a key: type, length, identifier, version, check value. */
 enum {
+    TAG_COMMON_TEMPLATE = 0xB7, /* what the templates behind it leave out */
     TAG_KEY_TEMPLATE = 0xB9,
     TAG_KEY_TYPE = 0x80,
     TAG_KEY_LENGTH = 0x81,
     TAG_KEY_IDENTIFIER = 0x82,
     TAG_KEY_VERSION = 0x83,
+    TAG_KEY_CHECK_VALUE = 0x84,
 };
 
 enum { BLOCK = 16 };
@@ -71,22 +75,43 @@ static kf_code read_number(kf_view template, uint16_t tag, uint16_t *ret_number)
     return kf_cursor_u16(&cursor, ret_number);
 }
 
-static softcard_status announce_key(softcard_announced_keys *keys, kf_view template)
+/* From the key's own template, else from the common one. */
+static kf_code read_attribute(kf_view template, kf_view common, uint16_t tag, uint16_t *ret_number)
+{
+    kf_code code = read_number(template, tag, ret_number);
+    return code == KF_ERR_NOT_FOUND ? read_number(common, tag, ret_number) : code;
+}
+
+static softcard_status announce_check_value(softcard_announced_keys *keys, kf_view template)
+{
+    kf_view value;
+    size_t place = keys->announced;
+    kf_code code = softcard_tlv_find(template, TAG_KEY_CHECK_VALUE, &value);
+    if (code == KF_ERR_NOT_FOUND) return SW_OK;
+    if (code != KF_OK || value.size != sizeof keys->check_values[place]) return SW_WRONG_DATA;
+    memcpy(keys->check_values[place], value.data, value.size);
+    keys->has_check_value[place] = true;
+    return SW_OK;
+}
+
+static softcard_status announce_key(softcard_announced_keys *keys, kf_view template, kf_view common)
 {
     uint16_t type;
     uint16_t length;
     uint16_t identifier;
     uint16_t version;
-    if (read_number(template, TAG_KEY_TYPE, &type) != KF_OK ||
-        read_number(template, TAG_KEY_LENGTH, &length) != KF_OK ||
+    if (read_attribute(template, common, TAG_KEY_TYPE, &type) != KF_OK ||
+        read_attribute(template, common, TAG_KEY_LENGTH, &length) != KF_OK ||
         read_number(template, TAG_KEY_IDENTIFIER, &identifier) != KF_OK ||
-        read_number(template, TAG_KEY_VERSION, &version) != KF_OK)
+        read_attribute(template, common, TAG_KEY_VERSION, &version) != KF_OK)
         return SW_WRONG_DATA;
     if (type != SOFTCARD_KEY_TYPE_AES) return SW_ALGORITHM;
     if (version == 0 || version > 0x7F || identifier == 0 || identifier > 0x7F || length > 32)
         return SW_WRONG_DATA;
     if (keys->announced > 0 && keys->version != version) return SW_WRONG_DATA;
     if (keys->announced == SOFTCARD_KEYS_MAX) return SW_NO_SPACE;
+    softcard_status status = announce_check_value(keys, template);
+    if (status != SW_OK) return status;
     keys->version = (uint8_t)version;
     keys->keys[keys->announced].identifier = (uint8_t)identifier;
     keys->sizes[keys->announced] = length;
@@ -94,18 +119,24 @@ static softcard_status announce_key(softcard_announced_keys *keys, kf_view templ
     return SW_OK;
 }
 
+/* Templates of keys, with or without a common one before them. */
 static softcard_status announce_keys(softcard_announced_keys *keys, kf_view value)
 {
     kf_cursor cursor = kf_cursor_of(value);
-    if (value.size == 0) return SW_WRONG_DATA;
-    while (!kf_cursor_at_end(&cursor)) {
-        softcard_tlv object;
-        if (softcard_tlv_next(&cursor, &object) != KF_OK || object.tag != TAG_KEY_TEMPLATE)
-            return SW_WRONG_DATA;
-        softcard_status status = announce_key(keys, object.value);
-        if (status != SW_OK) return status;
+    kf_view common = {NULL, 0};
+    softcard_tlv object;
+    if (softcard_tlv_next(&cursor, &object) != KF_OK) return SW_WRONG_DATA;
+    if (object.tag == TAG_COMMON_TEMPLATE) {
+        common = object.value;
+        if (softcard_tlv_next(&cursor, &object) != KF_OK) return SW_WRONG_DATA;
     }
-    return SW_OK;
+    for (;;) {
+        if (object.tag != TAG_KEY_TEMPLATE) return SW_WRONG_DATA;
+        softcard_status status = announce_key(keys, object.value, common);
+        if (status != SW_OK) return status;
+        if (kf_cursor_at_end(&cursor)) return SW_OK;
+        if (softcard_tlv_next(&cursor, &object) != KF_OK) return SW_WRONG_DATA;
+    }
 }
 
 static size_t padded_size(size_t size)
@@ -117,7 +148,7 @@ static size_t padded_size(size_t size)
 static softcard_status spread_template(softcard_announced_keys *keys, size_t value_size)
 {
     size_t first = keys->received;
-    if (keys->announced != first + 1) return SW_OK;
+    if (keys->announced != 1) return SW_OK;
     size_t each = padded_size(keys->sizes[first]);
     if (each == 0 || value_size % each != 0) return SW_WRONG_DATA;
     for (size_t i = 1; i < value_size / each; i++) {
@@ -129,15 +160,25 @@ static softcard_status spread_template(softcard_announced_keys *keys, size_t val
     return SW_OK;
 }
 
+static softcard_status check_value_fits(const softcard_announced_keys *keys, size_t place)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer value = KF_BUFFER_INIT;
+    if (!keys->has_check_value[place]) return SW_OK;
+    if (softcard_key_check_value(&keys->keys[place], &value) != KF_OK) return SW_INTERNAL;
+    return kf_view_equal(kf_buffer_view(&value), KF_VIEW(keys->check_values[place])) ? SW_OK : SW_WRONG_DATA;
+}
+
+/* The next of the announced keys, as many as the grouping holds. */
 static softcard_status receive_keys(softcard_request *request, kf_view value)
 {
     softcard_announced_keys *keys = &request->channel->store.keys;
     kf_cursor cursor = kf_cursor_of(value);
     if (keys->received == keys->announced) return SW_CONDITIONS;
+    if (value.size == 0) return SW_WRONG_DATA;
     softcard_status status = spread_template(keys, value.size);
-    if (status != SW_OK) return status;
-    while (keys->received < keys->announced) {
+    while (status == SW_OK && !kf_cursor_at_end(&cursor)) {
         KF_CLEANUP(softcard_new_keys_clear) softcard_new_keys one = {.version = keys->version};
+        if (keys->received == keys->announced) return SW_WRONG_DATA;
         softcard_key *place = &keys->keys[keys->received];
         size_t size = keys->sizes[keys->received];
         kf_view cryptogram;
@@ -147,9 +188,10 @@ static softcard_status receive_keys(softcard_request *request, kf_view value)
         if (status != SW_OK) return status;
         *place = one.keys[0];
         one.keys[0].value = NULL;
+        status = check_value_fits(keys, keys->received);
         keys->received++;
     }
-    return kf_cursor_at_end(&cursor) ? SW_OK : SW_WRONG_DATA;
+    return status;
 }
 
 static softcard_status store_in_domain(softcard_request *request, softcard_application *domain,
