@@ -40,6 +40,8 @@ void kf_card_record_encode(const kf_card_record *record, kf_buffer *bytes)
     kf_message_put_text(bytes, record->category);
     kf_message_put_text(bytes, record->profile);
     kf_buffer_append_bytes(bytes, record->profile_digest, sizeof record->profile_digest);
+    kf_buffer_append_u8(bytes, (uint8_t)record->domain.size);
+    kf_buffer_append(bytes, kf_aid_view(&record->domain));
     kf_message_put_text(bytes, record->number);
     kf_message_put_text(bytes, record->iccid);
     encode_key(&record->present, bytes);
@@ -50,6 +52,17 @@ void kf_card_record_encode(const kf_card_record *record, kf_buffer *bytes)
     kf_named_values_encode(&record->derivation, bytes);
     kf_message_put_text(bytes, record->personalised);
     kf_buffer_append_u64(bytes, record->sequence);
+}
+
+/* Empty where the card was never filled. */
+static kf_code decode_domain(kf_cursor *bytes, kf_aid *domain)
+{
+    uint8_t size;
+    kf_view aid;
+    KF_TRY(kf_cursor_u8(bytes, &size));
+    if (size == 0) return KF_OK;
+    KF_TRY(kf_cursor_take(bytes, size, &aid));
+    return kf_aid_from_view(aid, domain) == KF_OK ? KF_OK : KF_ERR_MALFORMED;
 }
 
 static kf_code decode_record(kf_cursor *bytes, kf_card_record *record)
@@ -65,6 +78,7 @@ static kf_code decode_record(kf_cursor *bytes, kf_card_record *record)
     KF_TRY(kf_message_take_text(bytes, record->category, sizeof record->category));
     KF_TRY(kf_message_take_text(bytes, record->profile, sizeof record->profile));
     KF_TRY(kf_cursor_copy(bytes, record->profile_digest, sizeof record->profile_digest));
+    KF_TRY(decode_domain(bytes, &record->domain));
     KF_TRY(kf_message_take_text(bytes, record->number, sizeof record->number));
     KF_TRY(kf_message_take_text(bytes, record->iccid, sizeof record->iccid));
     KF_TRY(decode_key(bytes, &record->present));
@@ -122,16 +136,36 @@ kf_code kf_card_record_open(kf_view bytes, const kf_secret *record_key, kf_card_
     return kf_card_record_read_unverified(bytes, ret_record);
 }
 
-bool kf_name_list_has(const char *list, const char *name)
+/* Where `name` stands as a whole item, or NULL. */
+static const char *find_name(const char *list, const char *name)
 {
     size_t size = strlen(name);
     for (const char *at = list; *at != '\0';) {
         size_t item = strcspn(at, ",");
-        if (item == size && memcmp(at, name, size) == 0) return true;
+        if (item == size && memcmp(at, name, size) == 0) return at;
         at += item;
         if (*at == ',') at++;
     }
-    return false;
+    return NULL;
+}
+
+bool kf_name_list_has(const char *list, const char *name)
+{
+    return find_name(list, name) != NULL;
+}
+
+void kf_name_list_remove(char *list, const char *name)
+{
+    const char *found = find_name(list, name);
+    if (found == NULL) return;
+    size_t start = (size_t)(found - list);
+    size_t end = start + strlen(name);
+    /* The comma behind it goes too, or, at the list's end, the one before it. */
+    if (list[end] == ',')
+        end++;
+    else if (start > 0)
+        start--;
+    memmove(list + start, list + end, strlen(list + end) + 1);
 }
 
 kf_code kf_name_list_add(char *list, size_t list_size, const char *name)

@@ -4,6 +4,7 @@
 #ifndef KEYFILL_VAULT_CARD_RECORD_H
 #define KEYFILL_VAULT_CARD_RECORD_H
 
+#include <keyfill/globalplatform.h>
 #include <keyfill/secret.h>
 
 #include "vault/named_values.h"
@@ -37,13 +38,14 @@ typedef struct kf_card_record {
     char category[KF_NAME_SIZE];
     char profile[KF_NAME_SIZE];
     uint8_t profile_digest[32];
+    kf_aid domain; /* the security domain that the fill put the key in */
     char number[KF_NUMBER_SIZE];
     char iccid[KF_NUMBER_SIZE];
     kf_card_key present;
     kf_card_key pending;
     kf_card_key previous;
     uint32_t last_generation;   /* the highest ever begun; never repeated */
-    bool number_written;        /* EF.MSISDN was written by us, and is erased by clear */
+    bool number_written;        /* EF.MSISDN was, or may have been, written by us: clear erases it */
     kf_named_values derivation; /* what enters the derivation of the card's key, as it was at the fill */
     char personalised[KF_VALUE_TEXT_SIZE]; /* names of the fields that are on the card:
                                               "plan,application_data" */
@@ -67,5 +69,6 @@ kf_code kf_card_record_read_unverified(kf_view bytes, kf_card_record *ret_record
 /* Names in a list "a,b,c". KF_ERR_TOO_LONG where the list is full. */
 bool kf_name_list_has(const char *list, const char *name);
 kf_code kf_name_list_add(char *list, size_t list_size, const char *name) KF_MUST_USE;
+void kf_name_list_remove(char *list, const char *name);
 
 #endif

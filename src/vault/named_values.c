@@ -11,7 +11,7 @@ const char *kf_named_values_get(const kf_named_values *values, const char *name)
     return NULL;
 }
 
-static bool is_name(const char *name)
+bool kf_value_name_is_valid(const char *name)
 {
     size_t size = strlen(name);
     return size > 0 && size < KF_VALUE_NAME_SIZE &&
@@ -20,7 +20,7 @@ static bool is_name(const char *name)
 
 kf_code kf_named_values_set(kf_named_values *values, const char *name, const char *value, kf_error *error)
 {
-    if (!is_name(name))
+    if (!kf_value_name_is_valid(name))
         return kf_fail(error, KF_ERR_FIELD, "the field name \"%.40s\" is not 1 to 32 of a-z, 0-9 and _",
                        name);
     if (strlen(value) >= KF_VALUE_TEXT_SIZE)
@@ -64,7 +64,7 @@ kf_code kf_named_values_decode(kf_cursor *bytes, kf_named_values *ret_values)
     for (size_t i = 0; i < count; i++) {
         KF_TRY(kf_message_take_text(bytes, values.items[i].name, KF_VALUE_NAME_SIZE));
         KF_TRY(kf_message_take_text(bytes, values.items[i].value, KF_VALUE_TEXT_SIZE));
-        if (!is_name(values.items[i].name)) return KF_ERR_MALFORMED;
+        if (!kf_value_name_is_valid(values.items[i].name)) return KF_ERR_MALFORMED;
     }
     values.count = count;
     *ret_values = values;

@@ -19,6 +19,8 @@ typedef struct kf_named_values {
     kf_named_value items[KF_NAMED_VALUES_MAX];
 } kf_named_values;
 
+/* 1 to 32 of a-z, 0-9 and _. */
+bool kf_value_name_is_valid(const char *name);
 /* The value, or NULL. */
 const char *kf_named_values_get(const kf_named_values *values, const char *name);
 /* Adds or replaces. KF_ERR_FIELD names what is too long, malformed or too many. */

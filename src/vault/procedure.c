@@ -10,6 +10,8 @@
 #include "crypto/digest.h"
 #include "vault/procedure_plan.h"
 
+#define SCP03 3
+
 void kf_procedure_result_clear(kf_procedure_result *result)
 {
     kf_script_clear(&result->script);
@@ -126,6 +128,10 @@ static kf_code update_of(kf_view answer, const char *which, kf_initialize_update
 {
     if (kf_initialize_update_parse(answer, ret_update, error) != KF_OK)
         return kf_error_prefix(error, "%s", which);
+    if (ret_update->protocol != SCP03)
+        return kf_fail(error, KF_ERR_CARD_UNSUITABLE,
+                       "%s: the card answers with SCP%02X; the profile's AES keys open SCP03 alone", which,
+                       ret_update->protocol);
     *ret_data = kf_hex_show(KF_VIEW(ret_update->diversification_data));
     return KF_OK;
 }
@@ -272,11 +278,21 @@ static kf_code finish_key(const kf_procedure_context *context, kf_procedure_stat
                     record->number, record->present.generation, result->kcv);
 }
 
-static kf_code finish_clear(kf_procedure_state *state, kf_procedure_result *result)
+/* Blank needs a proof: a response MAC, or a preloaded domain's cryptogram under its first keys. */
+static kf_code finish_clear(const kf_profile *profile, kf_procedure_state *state, kf_procedure_result *result)
 {
     kf_card_record *record = &state->record;
     if (record->state == KF_CARD_BLANK)
         return describe(result, "cleared: the card was blank; nothing had to be done");
+    bool restored = state->facts.domain_present && profile->key_injection == KF_INJECT_PRELOADED;
+    if (!kf_profile_has_response_mac(profile) && !restored) {
+        record->state = KF_CARD_UNKNOWN;
+        return describe(
+            result,
+            "deleted, as the card says without a MAC: card %s has a channel without response "
+            "MAC, so it stays unknown, with number %s, until an officer confirms that it is blank",
+            record->identity, record->number);
+    }
     record->previous = record->present.generation != 0 ? record->present : record->pending;
     record->present = (kf_card_key){0};
     record->pending = (kf_card_key){0};
@@ -288,6 +304,19 @@ static kf_code finish_clear(kf_procedure_state *state, kf_procedure_result *resu
     return describe(result, "cleared: key and personalisation of number %s are gone", number);
 }
 
+/* S5: what was written, and what the card keeps from before. */
+static kf_code tell_fields(const kf_profile *profile, const kf_procedure_state *state,
+                           kf_procedure_result *result)
+{
+    for (size_t i = 0; i < profile->field_count; i++) {
+        const char *name = profile->fields[i].name;
+        bool kept = kf_name_list_has(state->facts.kept, name);
+        if (!kept && kf_name_list_has(state->record.personalised, name))
+            KF_TRY(kf_name_list_add(result->personalised, sizeof result->personalised, name));
+    }
+    return kf_text_copy(result->kept, sizeof result->kept, state->facts.kept);
+}
+
 static kf_code finish(const kf_procedure_context *context, kf_procedure_state *state,
                       kf_procedure_result *result, kf_error *error)
 {
@@ -296,7 +325,7 @@ static kf_code finish(const kf_procedure_context *context, kf_procedure_state *s
     switch (state->request.operation) {
     case KF_OPERATION_FILL:
     case KF_OPERATION_REFILL: KF_TRY(finish_key(context, state, result, error)); break;
-    case KF_OPERATION_CLEAR: KF_TRY(finish_clear(state, result)); break;
+    case KF_OPERATION_CLEAR: KF_TRY(finish_clear(context->profile, state, result)); break;
     case KF_OPERATION_APP_LOAD:
         KF_TRY(describe(result, "loaded: module %s is on the card", state->request.module));
         break;
@@ -306,8 +335,7 @@ static kf_code finish(const kf_procedure_context *context, kf_procedure_state *s
     case KF_OPERATION_APP_LIST:
     default: KF_TRY(describe(result, "listed")); break;
     }
-    KF_TRY(kf_text_copy(result->personalised, sizeof result->personalised, state->record.personalised));
-    KF_TRY(kf_text_copy(result->kept, sizeof result->kept, state->facts.kept));
+    if (state->request.operation == KF_OPERATION_FILL) KF_TRY(tell_fields(context->profile, state, result));
     KF_TRY(kf_text_copy(result->identity, sizeof result->identity, state->record.identity));
     if (changes_card_key(state->request.operation) &&
         !(was_blank && state->request.operation == KF_OPERATION_CLEAR)) {
@@ -317,8 +345,10 @@ static kf_code finish(const kf_procedure_context *context, kf_procedure_state *s
     return KF_OK;
 }
 
-/* The application list that the card gave under R-MAC does not hold the domain. */
-static kf_code check_absence(const kf_procedure_state *state, const kf_profile *profile, kf_error *error)
+/* Whether the application list that the card gave under R-MAC shows that the domain is not there; an empty
+ * list is a status word without MAC, and shows nothing. */
+static kf_code check_absence(const kf_procedure_state *state, const kf_profile *profile, bool *ret_proven,
+                             kf_error *error)
 {
     kf_cursor lists = kf_cursor_of(kf_buffer_view(&state->applications));
     KF_CLEANUP(kf_buffer_clear) kf_buffer joined = kf_buffer_with_limit(KF_APPLICATION_LIST_MAX);
@@ -331,12 +361,6 @@ static kf_code check_absence(const kf_procedure_state *state, const kf_profile *
         kf_buffer_append(&joined, part);
     }
     KF_TRY(kf_buffer_status(&joined));
-    if (joined.size == 0)
-        return kf_fail(error, KF_ERR_STATE,
-                       "the card gave no authentic list of its applications: whether the key of card %s is "
-                       "gone is not proven; it "
-                       "stays %s",
-                       state->record.identity, kf_card_state_name(state->record.state));
     kf_cursor entries = kf_cursor_of(kf_buffer_view(&joined));
     while (!kf_cursor_at_end(&entries)) {
         kf_gp_status_entry entry;
@@ -346,6 +370,7 @@ static kf_code check_absence(const kf_procedure_state *state, const kf_profile *
             return kf_fail(error, KF_ERR_STATE,
                            "the card hides the security domain that it still has; it is left untouched");
     }
+    *ret_proven = joined.size > 0;
     return KF_OK;
 }
 
@@ -405,7 +430,7 @@ static kf_code advance_contact(const kf_procedure_context *context, kf_procedure
                        "keys or software changed since the request began; begin it again");
     KF_TRY(kf_answers_follow(&script, answers->answers, error));
     kf_contact contact;
-    KF_TRY(kf_contact_read(context->profile, &layout, answers->answers, &contact, error));
+    KF_TRY(kf_contact_read(context->profile, &layout, answers->answers, &contact));
     return take_contact(context, state, &contact, answers, result, error);
 }
 
@@ -450,9 +475,18 @@ static kf_code advance_session(const kf_procedure_context *context, kf_procedure
     if (more) return session_into(context, state, result, error);
 
     kf_session_plan plan = kf_plan_sessions(state, context->profile);
-    if (plan.steps[state->session].kind == KF_SESSION_ABSENCE)
-        KF_TRY(check_absence(state, context->profile, error));
-    if (state->session + 1U == plan.count) return finish(context, state, result, error);
+    bool over = state->session + 1U == plan.count;
+    if (plan.steps[state->session].kind == KF_SESSION_ABSENCE) {
+        bool absent = false;
+        KF_TRY(check_absence(state, context->profile, &absent, error));
+        if (over && !absent && kf_profile_has_response_mac(context->profile))
+            return kf_fail(error, KF_ERR_STATE,
+                           "the card gave no authentic list of its applications: whether the key of card %s "
+                           "is gone is not proven; it stays %s",
+                           state->record.identity, kf_card_state_name(state->record.state));
+        over = over || absent;
+    }
+    if (over) return finish(context, state, result, error);
     state->session++;
     state->first_command = 0;
     bool proven = false;

@@ -87,6 +87,7 @@ kf_code kf_application_session(const kf_session_build *build, kf_session *sessio
     case KF_SESSION_DELETE:
     case KF_SESSION_ABSENCE:
     case KF_SESSION_RESTORE:
+    case KF_SESSION_PROBE:
     default:
         return kf_fail(error, KF_ERR_INTERNAL, "application management has no session of kind %d",
                        (int)build->step.kind);

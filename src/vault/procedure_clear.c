@@ -4,12 +4,28 @@
 
 #include "vault/procedure_plan.h"
 
+/* After a fill that broke off, nobody knows which fields got written: those that can hold them are erased. */
+static kf_code claim_fields(const kf_profile *profile, kf_procedure_state *state)
+{
+    if (state->record.state != KF_CARD_FILLING) return KF_OK;
+    for (size_t i = 0; i < profile->field_count; i++) {
+        const kf_profile_field *field = &profile->fields[i];
+        bool maybe = field->place == KF_PLACE_APPLICATION ||
+                     (field->place == KF_PLACE_SIM_FILE && kf_name_list_has(state->facts.kept, field->name));
+        if (maybe)
+            KF_TRY(
+                kf_name_list_add(state->record.personalised, sizeof state->record.personalised, field->name));
+    }
+    return KF_OK;
+}
+
 /* S31 to S34. */
 kf_code kf_clear_decide(const kf_procedure_context *context, kf_procedure_state *state, bool *ret_done,
                         kf_error *error)
 {
     kf_card_record *record = &state->record;
     const kf_card_facts *facts = &state->facts;
+    if (record->state != KF_CARD_BLANK) KF_TRY(kf_check_record_profile(record, context->profile, error));
     bool factory = facts->domain_keys == KF_KEYS_FACTORY || facts->domain_keys == KF_KEYS_ISSUER;
     bool nothing_there =
         !facts->domain_present || (factory && context->profile->key_injection == KF_INJECT_PRELOADED);
@@ -29,6 +45,7 @@ kf_code kf_clear_decide(const kf_procedure_context *context, kf_procedure_state 
         return kf_fail(error, KF_ERR_STATE,
                        "card %s has a security domain that no fill of ours made; it is left untouched",
                        record->identity);
+    KF_TRY(claim_fields(context->profile, state));
     record->state = KF_CARD_CLEARING;
     *ret_done = false;
     return KF_OK;
@@ -67,12 +84,19 @@ kf_code kf_clear_session(const kf_session_build *build, kf_session *session, kf_
         KF_TRY(add_delete(build, session));
         KF_TRY(kf_command_erase_application_fields(build, session, error));
         break;
+    case KF_SESSION_APPLY: KF_TRY(kf_command_erase_application_fields(build, session, error)); break;
+    case KF_SESSION_PROBE:
+        KF_TRY(kf_command_installs(build, session));
+        KF_TRY(add_delete(build, session));
+        break;
+    case KF_SESSION_PROOF: break;
     case KF_SESSION_RESTORE: KF_TRY(add_restore(build, session, error)); break;
-    case KF_SESSION_ABSENCE: KF_TRY(kf_command_lists(build->state, &applications, 1, session)); break;
+    case KF_SESSION_ABSENCE:
+        KF_TRY(kf_command_lists(build->state, &applications, 1, session));
+        KF_TRY(kf_command_erase_application_fields(build, session, error));
+        break;
     case KF_SESSION_CREATE:
     case KF_SESSION_KEY:
-    case KF_SESSION_APPLY:
-    case KF_SESSION_PROOF:
     case KF_SESSION_LOAD:
     case KF_SESSION_LIST:
     case KF_SESSION_UNLOAD:
@@ -80,5 +104,5 @@ kf_code kf_clear_session(const kf_session_build *build, kf_session *session, kf_
         return kf_fail(error, KF_ERR_INTERNAL, "a clear has no session of kind %d", (int)build->step.kind);
     }
     /* S36: the personalisation that is elsewhere. */
-    return build->last ? kf_command_sim_files(build, true, session, error) : KF_OK;
+    return build->first ? kf_command_sim_files(build, true, session, error) : KF_OK;
 }

@@ -5,10 +5,12 @@
 
 #include "vault/procedure_plan.h"
 
+#define MAC_SIZE 8 /* bytes: challenges of 8 mean S8 mode */
+
 /* STORE DATA keeps room for MAC and padding of the highest level (kf_secure_channel_plain_max). */
 static size_t data_max(const kf_session_build *build)
 {
-    size_t mac_size = kf_secure_channel_mac_size(build->channel);
+    size_t mac_size = build->channel != NULL ? kf_secure_channel_mac_size(build->channel) : MAC_SIZE;
     return kf_secure_channel_plain_max(build->context->profile->security_level, mac_size);
 }
 
@@ -53,28 +55,40 @@ static kf_code add_store_data(kf_session *session, const char *label, kf_command
     return KF_OK;
 }
 
-static kf_code add_groupings(const kf_session_build *build, const kf_dgi *dgi, const char *label,
-                             kf_session *session, kf_error *error)
+static kf_code add_grouping(const kf_dgi *dgi, kf_gp_store_data_plan plan, const char *label,
+                            kf_session *session, kf_error *error)
 {
-    kf_gp_store_data_plan plan = {.dgis = dgi, .dgi_count = 1, .data_max = data_max(build), .finish = true};
+    plan.dgis = dgi;
+    plan.dgi_count = 1;
     KF_CLEANUP(kf_command_list_clear) kf_command_list commands = {0};
     if (kf_gp_store_data_dgis(&plan, &commands) != KF_OK)
         return kf_fail(error, KF_ERR_TOO_LONG,
                        "%s: the personalisation data has %zu bytes; %zu fit one command", label,
-                       dgi->value.size, data_max(build));
+                       dgi->value.size, plan.data_max);
     return add_store_data(session, label, &commands);
 }
 
 /* The data objects of a security domain stand in DGI 0070 (GP 2.3.1 11.11.2.3, table 11-92). */
-static kf_code add_domain_objects(const kf_session_build *build, const kf_buffer *objects,
-                                  kf_session *session, kf_error *error)
+static kf_code add_domain_objects(const kf_session_build *build, kf_store_series series,
+                                  const kf_buffer *objects, kf_session *session, kf_error *error)
 {
     KF_TRY(kf_buffer_status(objects));
     const kf_dgi dgi = {.identifier = 0x0070, .value = kf_buffer_view(objects)};
-    return add_groupings(build, &dgi, "STORE DATA to the security domain", session, error);
+    kf_gp_store_data_plan plan = {
+        .data_max = data_max(build), .first_number = series.first_number, .finish = series.finish};
+    return add_grouping(&dgi, plan, "STORE DATA to the security domain", session, error);
 }
 
-kf_code kf_command_domain_tags(const kf_session_build *build, kf_session *session, kf_error *error)
+bool kf_domain_tags_are_due(const kf_session_build *build)
+{
+    const kf_profile *profile = build->context->profile;
+    for (size_t i = 0; i < profile->field_count; i++)
+        if (profile->fields[i].place == KF_PLACE_DOMAIN_TAG && kf_field_is_written(build, i)) return true;
+    return false;
+}
+
+kf_code kf_command_domain_tags(const kf_session_build *build, kf_store_series series, kf_session *session,
+                               kf_error *error)
 {
     const kf_profile *profile = build->context->profile;
     KF_CLEANUP(kf_buffer_clear) kf_buffer objects = KF_BUFFER_INIT;
@@ -88,7 +102,7 @@ kf_code kf_command_domain_tags(const kf_session_build *build, kf_session *sessio
         written[count++] = i;
     }
     if (count == 0) return KF_OK;
-    KF_TRY(add_domain_objects(build, &objects, session, error));
+    KF_TRY(add_domain_objects(build, series, &objects, session, error));
     /* One command carries them all: its answer confirms each. */
     kf_session_command *command = &session->commands[session->count - 1];
     command->effect = KF_EFFECT_FIELD_WRITTEN;
@@ -109,7 +123,8 @@ kf_code kf_command_erase_domain_tags(const kf_session_build *build, kf_session *
     for (size_t i = 0; i < build->context->profile->field_count; i++)
         if (card_has(build, i, KF_PLACE_DOMAIN_TAG))
             kf_tlv_append(&objects, build->context->profile->fields[i].tag, kf_view_of(NULL, 0));
-    return objects.size > 0 ? add_domain_objects(build, &objects, session, error) : KF_OK;
+    if (objects.size == 0) return KF_OK;
+    return add_domain_objects(build, KF_STORE_WHOLE, &objects, session, error);
 }
 
 /* INSTALL [for personalization] and one grouping: the field's value, or nothing. */
@@ -121,7 +136,8 @@ static kf_code store_application_field(const kf_session_build *build, size_t fie
     if (command == NULL) return KF_ERR_MEMORY;
     KF_TRY(kf_gp_install_for_personalization(kf_aid_view(&wanted->application), &command->apdu));
     const kf_dgi dgi = {.identifier = wanted->tag, .value = value};
-    return add_groupings(build, &dgi, "STORE DATA to the application", session, error);
+    kf_gp_store_data_plan plan = {.data_max = data_max(build), .finish = true};
+    return add_grouping(&dgi, plan, "STORE DATA to the application", session, error);
 }
 
 kf_code kf_command_application_fields(const kf_session_build *build, kf_session *session, kf_error *error)
@@ -140,12 +156,47 @@ kf_code kf_command_application_fields(const kf_session_build *build, kf_session 
     return KF_OK;
 }
 
+/* An application that is no longer there (6A88) has nothing to erase; the STORE DATA that was wrapped behind
+ * its INSTALL then reaches the issuer domain, which knows no such grouping. */
+static void accept_absent(kf_session_command *install, kf_session_command *store)
+{
+    install->also[0] = 0x6A88;
+    install->also[1] = 0x6A82;
+    install->also_count = 2;
+    store->also[0] = 0x6A80;
+    store->also[1] = 0x6A88;
+    store->also[2] = 0x6985;
+    store->also_count = 3;
+    store->follows_refusal = true;
+}
+
 kf_code kf_command_erase_application_fields(const kf_session_build *build, kf_session *session,
                                             kf_error *error)
 {
-    for (size_t i = 0; i < build->context->profile->field_count; i++)
-        if (card_has(build, i, KF_PLACE_APPLICATION))
-            KF_TRY(store_application_field(build, i, kf_view_of(NULL, 0), session, error));
+    for (size_t i = 0; i < build->context->profile->field_count; i++) {
+        if (!card_has(build, i, KF_PLACE_APPLICATION)) continue;
+        KF_TRY(store_application_field(build, i, kf_view_of(NULL, 0), session, error));
+        accept_absent(&session->commands[session->count - 2], &session->commands[session->count - 1]);
+    }
+    return KF_OK;
+}
+
+kf_code kf_command_installs(const kf_session_build *build, kf_session *session)
+{
+    const kf_profile *profile = build->context->profile;
+    for (size_t i = 0; i < profile->module_count; i++) {
+        kf_gp_install install = {
+            .load_file_aid = kf_aid_view(&profile->modules[i].load_file),
+            .module_aid = kf_aid_view(&profile->modules[i].module),
+            .application_aid = kf_aid_view(&profile->domain),
+            .privileges = kf_view_of(profile->privileges, profile->privileges_size),
+            .parameters = kf_view_of(profile->parameters, profile->parameters_size),
+        };
+        kf_session_command *command = kf_session_append(session, "INSTALL security domain", true);
+        if (command == NULL) return KF_ERR_MEMORY;
+        command->alternative = true;
+        KF_TRY(kf_gp_install_for_install(&install, &command->apdu));
+    }
     return KF_OK;
 }
 
@@ -270,6 +321,10 @@ kf_code kf_command_sim_files(const kf_session_build *build, bool erase, kf_sessi
     for (size_t i = 0; i < profile->field_count; i++)
         files = files || file_is_due(build, i, erase);
     if (!number && !files) return KF_OK;
+    if (!build->state->facts.file_channel)
+        return kf_fail(error, KF_ERR_CARD_UNSUITABLE,
+                       "the card gives no logical channel for its files; take a profile, and an order, that "
+                       "write none");
     KF_TRY(add_verify_adm(build, session, error));
     if (number) KF_TRY(add_number(build, erase, session, error));
     for (size_t i = 0; i < profile->field_count; i++)

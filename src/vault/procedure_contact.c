@@ -81,8 +81,10 @@ static kf_code put_sim_part(const kf_procedure_state *state, const kf_profile *p
                             kf_contact_layout *layout)
 {
     kf_operation operation = state->request.operation;
+    /* Without a record at hand a clear cannot know yet whether the number is to be erased. */
+    bool may_erase = state->record.number_written || state->record.identity[0] == '\0';
     bool number = (operation == KF_OPERATION_FILL && state->request.write_number) ||
-                  (operation == KF_OPERATION_CLEAR && state->record.number_written);
+                  (operation == KF_OPERATION_CLEAR && may_erase);
     bool files = kf_profile_has_place(profile, KF_PLACE_SIM_FILE) &&
                  ((operation == KF_OPERATION_FILL && state->request.personalise != KF_PERSONALISE_NEVER) ||
                   operation == KF_OPERATION_CLEAR);
@@ -181,16 +183,12 @@ static kf_view data_of(const kf_script_answers *answers, uint16_t entry)
     return kf_view_part(whole, 0, whole.size - 2);
 }
 
-static kf_code read_sim_part(const kf_contact_layout *layout, const kf_script_answers *answers,
-                             kf_card_facts *facts, kf_error *error)
+static void read_sim_part(const kf_contact_layout *layout, const kf_script_answers *answers,
+                          kf_card_facts *facts)
 {
-    if (layout->open_channel == KF_CONTACT_NONE) return KF_OK;
     kf_view channel = data_of(answers, layout->open_channel);
-    if (channel.size != 1 || channel.data[0] != KF_SIM_CHANNEL)
-        return kf_fail(
-            error, KF_ERR_CARD_UNSUITABLE,
-            "the card gives no logical channel for its files (%s); take a profile that writes none",
-            kf_status_word_show(status_of(answers, layout->open_channel)).text);
+    facts->file_channel = channel.size == 1 && channel.data[0] == KF_SIM_CHANNEL;
+    if (!facts->file_channel) return;
     kf_sim_file file;
     if (kf_sim_file_parse(data_of(answers, layout->number_select), &file) == KF_OK && file.record_size <= 255)
         facts->number_record_size = (uint8_t)file.record_size;
@@ -202,7 +200,6 @@ static kf_code read_sim_part(const kf_contact_layout *layout, const kf_script_an
         facts->adm_known = true;
         facts->adm_tries = 0;
     }
-    return KF_OK;
 }
 
 static bool is_filled(kf_view data)
@@ -236,10 +233,10 @@ static kf_code read_fields(const kf_profile *profile, const kf_contact_layout *l
 }
 
 kf_code kf_contact_read(const kf_profile *profile, const kf_contact_layout *layout,
-                        const kf_script_answers *answers, kf_contact *ret_contact, kf_error *error)
+                        const kf_script_answers *answers, kf_contact *ret_contact)
 {
     kf_contact contact = {0};
-    KF_TRY(read_sim_part(layout, answers, &contact.facts, error));
+    read_sim_part(layout, answers, &contact.facts);
     KF_TRY(read_fields(profile, layout, answers, &contact.facts));
     contact.domain_answer = answer_of(answers, layout->domain_update[0]);
     contact.issuer_answer = answer_of(answers, layout->issuer_update[0]);

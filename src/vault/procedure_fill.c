@@ -74,65 +74,91 @@ static kf_code check_domain(const kf_procedure_context *context, const kf_proced
     return KF_OK;
 }
 
-/* A fill that broke off after its key was written, for the same number: that key stays. */
-static bool key_is_in_place(const kf_procedure_state *state)
+static bool same_values(const kf_named_values *left, const kf_named_values *right)
 {
-    return state->facts.domain_present && state->facts.domain_keys == KF_KEYS_PENDING &&
-           strcmp(state->record.number, state->request.number) == 0;
+    if (left->count != right->count) return false;
+    for (size_t i = 0; i < left->count; i++) {
+        const char *value = kf_named_values_get(right, left->items[i].name);
+        if (value == NULL || strcmp(value, left->items[i].value) != 0) return false;
+    }
+    return true;
 }
 
-/* What is recorded as written needs no reading: applications do not show theirs. */
-static kf_code keep_recorded_fields(const kf_profile *profile, kf_procedure_state *state)
+/* A fill that broke off may have written its key, whatever the card says of its domain without a MAC: that
+ * key stays the pending one, and is not given up for other values. */
+static kf_code check_continues(const kf_procedure_context *context, const kf_procedure_state *state,
+                               const char *diversification_data, kf_error *error)
 {
-    for (size_t i = 0; i < profile->field_count; i++)
-        if (kf_name_list_has(state->record.personalised, profile->fields[i].name))
-            KF_TRY(kf_name_list_add(state->facts.kept, sizeof state->facts.kept, profile->fields[i].name));
+    const kf_card_record *record = &state->record;
+    if (strcmp(record->number, state->request.number) != 0)
+        return kf_fail(error, KF_ERR_STATE,
+                       "a fill of card %s for number %s broke off and may have written its key; finish that "
+                       "fill, or clear the card, before it takes number %s",
+                       record->identity, record->number, state->request.number);
+    kf_card_keys keys = {0};
+    KF_TRY(kf_procedure_card_key(context, record, &record->pending, &keys, error));
+    kf_card_keys_clear(&keys);
+    const kf_key_entry *entry;
+    KF_TRY(kf_procedure_card_base_key(context, record, &record->pending, &entry, error));
+    kf_named_values values;
+    KF_TRY(kf_procedure_derivation_values(context, state, entry, diversification_data, &values, error));
+    if (same_values(&values, &record->derivation)) return KF_OK;
+    return kf_fail(error, KF_ERR_STATE,
+                   "a fill of card %s broke off that derived its key from other values than this order's; "
+                   "repeat it with those, or clear the card",
+                   record->identity);
+}
+
+/* What is recorded as written needs no reading: applications do not show theirs. What the card has after a
+ * fill of ours broke off is taken for ours, so that a clear erases it. */
+static kf_code keep_fields(const kf_profile *profile, kf_procedure_state *state)
+{
+    char *recorded = state->record.personalised;
+    char *kept = state->facts.kept;
+    bool broke_off = state->record.state == KF_CARD_FILLING;
+    for (size_t i = 0; i < profile->field_count; i++) {
+        const char *name = profile->fields[i].name;
+        if (kf_name_list_has(recorded, name))
+            KF_TRY(kf_name_list_add(kept, sizeof state->facts.kept, name));
+        else if (broke_off && kf_name_list_has(kept, name))
+            KF_TRY(kf_name_list_add(recorded, sizeof state->record.personalised, name));
+    }
     return KF_OK;
+}
+
+/* What cannot be written is found now, not in the last session. */
+static kf_code check_writes(const kf_procedure_context *context, const kf_procedure_state *state,
+                            kf_error *error)
+{
+    kf_session_build build = {.context = context, .state = state};
+    KF_CLEANUP(kf_session_clear) kf_session session = {0};
+    KF_TRY(kf_command_domain_tags(&build, KF_STORE_WHOLE, &session, error));
+    KF_TRY(kf_command_application_fields(&build, &session, error));
+    return kf_command_sim_files(&build, false, &session, error);
 }
 
 kf_code kf_fill_decide(const kf_procedure_context *context, kf_procedure_state *state,
                        const char *diversification_data, kf_error *error)
 {
+    kf_card_record *record = &state->record;
     KF_TRY(check_state(state, error));
     KF_TRY(check_domain(context, state, error));
-    kf_card_record *record = &state->record;
-    KF_TRY(keep_recorded_fields(context->profile, state));
-    if (!key_is_in_place(state)) {
-        /* The pending key is the only one that opens the domain: it is not given up for another number. */
-        if (state->facts.domain_present && state->facts.domain_keys == KF_KEYS_PENDING)
-            return kf_fail(error, KF_ERR_STATE,
-                           "card %s already got its key for number %s before the fill broke off; finish that "
-                           "fill, or clear "
-                           "the card, before it takes number %s",
-                           record->identity, record->number, state->request.number);
+    KF_TRY(keep_fields(context->profile, state));
+    if (record->state == KF_CARD_FILLING && record->pending.generation != 0) {
+        KF_TRY(kf_check_record_profile(record, context->profile, error));
+        KF_TRY(check_continues(context, state, diversification_data, error));
+    } else {
         KF_TRY(choose_key(context, state, diversification_data, error));
     }
     record->state = KF_CARD_FILLING;
     KF_TRY(kf_text_copy(record->category, sizeof record->category, state->request.category));
     KF_TRY(kf_text_copy(record->profile, sizeof record->profile, context->profile->name));
     memcpy(record->profile_digest, context->profile->digest, sizeof record->profile_digest);
+    record->domain = context->profile->domain;
+    record->number_written = record->number_written || state->request.write_number;
     KF_TRY(kf_text_copy(record->number, sizeof record->number, state->request.number));
-    return kf_text_copy(record->iccid, sizeof record->iccid, state->request.iccid);
-}
-
-/* INSTALL of the domain from each of the modules that cards name differently. */
-static kf_code add_installs(const kf_session_build *build, kf_session *session)
-{
-    const kf_profile *profile = build->context->profile;
-    for (size_t i = 0; i < profile->module_count; i++) {
-        kf_gp_install install = {
-            .load_file_aid = kf_aid_view(&profile->modules[i].load_file),
-            .module_aid = kf_aid_view(&profile->modules[i].module),
-            .application_aid = kf_aid_view(&profile->domain),
-            .privileges = kf_view_of(profile->privileges, profile->privileges_size),
-            .parameters = kf_view_of(profile->parameters, profile->parameters_size),
-        };
-        kf_session_command *command = kf_session_append(session, "INSTALL security domain", true);
-        if (command == NULL) return KF_ERR_MEMORY;
-        command->alternative = true;
-        KF_TRY(kf_gp_install_for_install(&install, &command->apdu));
-    }
-    return KF_OK;
+    KF_TRY(kf_text_copy(record->iccid, sizeof record->iccid, state->request.iccid));
+    return check_writes(context, state, error);
 }
 
 static kf_code pending_keys(const kf_session_build *build, kf_card_keys *ret_keys, kf_error *error)
@@ -141,13 +167,9 @@ static kf_code pending_keys(const kf_session_build *build, kf_card_keys *ret_key
     return kf_procedure_card_key(build->context, record, &record->pending, ret_keys, error);
 }
 
-/* The domain gets its first keys through its parent: INSTALL [for personalization], DGI 00B9 and 8113
- * (GP 2.3.1 11.11.4). */
-static kf_code add_store_keys(const kf_session_build *build, kf_session *session, kf_error *error)
+static kf_code add_key_groupings(const kf_session_build *build, kf_store_series series, kf_session *session,
+                                 kf_error *error)
 {
-    kf_session_command *command = kf_session_append(session, "INSTALL for personalization", true);
-    if (command == NULL) return KF_ERR_MEMORY;
-    KF_TRY(kf_gp_install_for_personalization(kf_aid_view(&build->context->profile->domain), &command->apdu));
     kf_card_keys keys = {0};
     KF_TRY(pending_keys(build, &keys, error));
     const kf_gp_key list[] = {{KF_AES, keys.enc}, {KF_AES, keys.mac}, {KF_AES, keys.dek}};
@@ -161,22 +183,40 @@ static kf_code add_store_keys(const kf_session_build *build, kf_session *session
     kf_code code = kf_gp_store_keys_dgis(build->channel, &store, &groupings);
     kf_card_keys_clear(&keys);
     KF_TRY(code);
-    command = kf_session_append(session, "STORE DATA: keys", true);
+    kf_session_command *command = kf_session_append(session, "STORE DATA: keys", true);
     if (command == NULL) return KF_ERR_MEMORY;
-    return kf_gp_store_data(KF_STORE_DATA_DGI | KF_STORE_DATA_ENCRYPTED, false, 0, kf_buffer_view(&groupings),
-                            &command->apdu);
+    return kf_gp_store_data(KF_STORE_DATA_DGI | KF_STORE_DATA_ENCRYPTED, series.finish, series.first_number,
+                            kf_buffer_view(&groupings), &command->apdu);
+}
+
+/* The domain gets its first keys through its parent: INSTALL [for personalization], DGI 00B9 and 8113
+ * (GP 2.3.1 11.11.4). Keys and data are one series: its last block ends the personalisation. */
+static kf_code add_store_series(const kf_session_build *build, bool data_first, kf_session *session,
+                                kf_error *error)
+{
+    kf_session_command *command = kf_session_append(session, "INSTALL for personalization", true);
+    if (command == NULL) return KF_ERR_MEMORY;
+    KF_TRY(kf_gp_install_for_personalization(kf_aid_view(&build->context->profile->domain), &command->apdu));
+    bool data = kf_domain_tags_are_due(build);
+    if (!data) return add_key_groupings(build, KF_STORE_WHOLE, session, error);
+    const kf_store_series first = {0, false};
+    const kf_store_series last = {1, true};
+    if (data_first) {
+        KF_TRY(kf_command_domain_tags(build, first, session, error));
+        return add_key_groupings(build, last, session, error);
+    }
+    KF_TRY(add_key_groupings(build, first, session, error));
+    return kf_command_domain_tags(build, last, session, error);
 }
 
 static kf_code create_session(const kf_session_build *build, kf_session *session, kf_error *error)
 {
     const kf_profile *profile = build->context->profile;
-    bool store_data = profile->key_injection == KF_INJECT_STORE_DATA;
     bool data_first = profile->order == KF_PERSONALISATION_FIRST;
     if (data_first) KF_TRY(kf_command_application_fields(build, session, error));
-    KF_TRY(add_installs(build, session));
-    if (!store_data) return KF_OK;
-    KF_TRY(add_store_keys(build, session, error));
-    KF_TRY(kf_command_domain_tags(build, session, error));
+    KF_TRY(kf_command_installs(build, session));
+    if (profile->key_injection != KF_INJECT_STORE_DATA) return KF_OK;
+    KF_TRY(add_store_series(build, data_first, session, error));
     return data_first ? KF_OK : kf_command_application_fields(build, session, error);
 }
 
@@ -184,7 +224,7 @@ static kf_code key_session(const kf_session_build *build, kf_session *session, k
 {
     const kf_profile *profile = build->context->profile;
     bool data_first = profile->order == KF_PERSONALISATION_FIRST;
-    if (data_first) KF_TRY(kf_command_domain_tags(build, session, error));
+    if (data_first) KF_TRY(kf_command_domain_tags(build, KF_STORE_WHOLE, session, error));
     if (build->step.keys != KF_KEYS_PENDING) {
         kf_card_keys keys = {0};
         KF_TRY(pending_keys(build, &keys, error));
@@ -196,7 +236,7 @@ static kf_code key_session(const kf_session_build *build, kf_session *session, k
         kf_card_keys_clear(&keys);
         KF_TRY(code);
     }
-    return data_first ? KF_OK : kf_command_domain_tags(build, session, error);
+    return data_first ? KF_OK : kf_command_domain_tags(build, KF_STORE_WHOLE, session, error);
 }
 
 kf_code kf_fill_session(const kf_session_build *build, kf_session *session, kf_error *error)
@@ -214,6 +254,7 @@ kf_code kf_fill_session(const kf_session_build *build, kf_session *session, kf_e
     case KF_SESSION_LOAD:
     case KF_SESSION_LIST:
     case KF_SESSION_UNLOAD:
+    case KF_SESSION_PROBE:
     default:
         return kf_fail(error, KF_ERR_INTERNAL, "a fill has no session of kind %d", (int)build->step.kind);
     }

@@ -88,10 +88,8 @@ static kf_code derive_set(const kf_procedure_context *context, const kf_key_entr
     return KF_OK;
 }
 
-/* The base key of a card key, and all that its template takes. */
-static kf_code card_key_input(const kf_procedure_context *context, const kf_card_record *record,
-                              const kf_card_key *which, const kf_key_entry **ret_entry,
-                              kf_named_values *ret_values, kf_error *error)
+kf_code kf_procedure_card_base_key(const kf_procedure_context *context, const kf_card_record *record,
+                                   const kf_card_key *which, const kf_key_entry **ret_entry, kf_error *error)
 {
     if (which->generation == 0)
         return kf_fail(error, KF_ERR_NO_KEY, "card %s has no key of that kind on record", record->identity);
@@ -102,6 +100,17 @@ static kf_code card_key_input(const kf_procedure_context *context, const kf_card
             error, KF_ERR_NO_KEY,
             "card %s has a key from base key payment/%s/%u, which is not here; restore it or pull it",
             record->identity, which->base_key, which->base_key_version);
+    *ret_entry = entry;
+    return KF_OK;
+}
+
+/* The base key of a card key, and all that its template takes. */
+static kf_code card_key_input(const kf_procedure_context *context, const kf_card_record *record,
+                              const kf_card_key *which, const kf_key_entry **ret_entry,
+                              kf_named_values *ret_values, kf_error *error)
+{
+    const kf_key_entry *entry;
+    KF_TRY(kf_procedure_card_base_key(context, record, which, &entry, error));
     kf_named_values values = record->derivation;
     char generation[16];
     (void)snprintf(generation, sizeof generation, "%u", which->generation);
@@ -171,16 +180,21 @@ static kf_code maker_keys(const kf_procedure_context *context, const kf_procedur
     return KF_OK;
 }
 
+/* The card that was identified, not what an answer says of itself. */
+static const char *diversification_data_of(const kf_card_record *record, const char *reported)
+{
+    return strncmp(record->identity, "kdd:", 4) == 0 ? record->identity + 4 : reported;
+}
+
 kf_code kf_procedure_channel_keys(const kf_procedure_context *context, const kf_procedure_state *state,
                                   kf_channel_keys kind, const char *diversification_data,
                                   kf_card_keys *ret_keys, kf_error *error)
 {
+    const char *proven = diversification_data_of(&state->record, diversification_data);
     switch (kind) {
-    case KF_KEYS_ISSUER:
-        return maker_keys(context, state, state->request.category, diversification_data, ret_keys, error);
+    case KF_KEYS_ISSUER: return maker_keys(context, state, state->request.category, proven, ret_keys, error);
     case KF_KEYS_FACTORY:
-        return maker_keys(context, state, context->profile->preloaded_base_key, diversification_data,
-                          ret_keys, error);
+        return maker_keys(context, state, context->profile->preloaded_base_key, proven, ret_keys, error);
     case KF_KEYS_PENDING:
         return kf_procedure_card_key(context, &state->record, &state->record.pending, ret_keys, error);
     case KF_KEYS_PRESENT:
@@ -195,10 +209,9 @@ kf_code kf_procedure_adm(const kf_procedure_context *context, const kf_procedure
 {
     const kf_key_entry *entry;
     KF_TRY(kf_procedure_base_key(context, KF_PURPOSE_ADM, state->request.category, 0, &entry, error));
-    const char *identity = state->record.identity;
-    const char *diversification_data = strncmp(identity, "kdd:", 4) == 0 ? identity + 4 : NULL;
+    KF_TRY(kf_procedure_check_policy(context, entry, error));
     kf_named_values values = {0};
-    KF_TRY(maker_fields(state, diversification_data, &values, error));
+    KF_TRY(maker_fields(state, diversification_data_of(&state->record, NULL), &values, error));
     kf_field items[KF_NAMED_VALUES_MAX];
     KF_CLEANUP(kf_secret_free) kf_secret *key = NULL;
     KF_TRY(kf_key_store_derive(context->keys, entry, kf_named_values_fields(&values, items), KF_ROLE_SINGLE,

@@ -10,6 +10,22 @@ static bool writes_applications(const kf_procedure_state *state, const kf_profil
            kf_profile_has_place(profile, KF_PLACE_APPLICATION);
 }
 
+bool kf_profile_has_response_mac(const kf_profile *profile)
+{
+    return (profile->security_level & KF_LEVEL_R_MAC) != 0;
+}
+
+kf_code kf_check_record_profile(const kf_card_record *record, const kf_profile *profile, kf_error *error)
+{
+    if (record->domain.size == 0 ||
+        kf_view_equal(kf_aid_view(&record->domain), kf_aid_view(&profile->domain)))
+        return KF_OK;
+    return kf_fail(error, KF_ERR_PROFILE,
+                   "card %s has its key in another security domain than profile %s names: the profile was "
+                   "changed since the fill (it was %s); put the domain's AID back",
+                   record->identity, profile->name, record->profile);
+}
+
 bool kf_plan_issuer_last(kf_operation operation, const kf_profile *profile)
 {
     if (operation == KF_OPERATION_CLEAR) return profile->key_injection != KF_INJECT_PRELOADED;
@@ -41,17 +57,20 @@ static void plan_fill(const kf_procedure_state *state, const kf_profile *profile
     }
     bool in_create = !present && profile->key_injection == KF_INJECT_STORE_DATA;
     if (applications && key_first && !in_create) add_step(plan, KF_SESSION_APPLY, true, KF_KEYS_ISSUER);
-    if ((profile->security_level & KF_LEVEL_R_MAC) == 0)
-        add_step(plan, KF_SESSION_PROOF, false, KF_KEYS_PENDING);
+    if (!kf_profile_has_response_mac(profile)) add_step(plan, KF_SESSION_PROOF, false, KF_KEYS_PENDING);
 }
 
 static void plan_clear(const kf_procedure_state *state, const kf_profile *profile, kf_session_plan *plan)
 {
     if (!state->facts.domain_present) {
         add_step(plan, KF_SESSION_ABSENCE, true, KF_KEYS_ISSUER);
+        if (kf_profile_has_response_mac(profile) && profile->key_injection != KF_INJECT_PRELOADED)
+            add_step(plan, KF_SESSION_PROBE, true, KF_KEYS_ISSUER);
     } else if (profile->key_injection == KF_INJECT_PRELOADED) {
         add_step(plan, KF_SESSION_RESTORE, false, state->facts.domain_keys);
-        if ((profile->security_level & KF_LEVEL_R_MAC) == 0)
+        if (kf_profile_has_place(profile, KF_PLACE_APPLICATION))
+            add_step(plan, KF_SESSION_APPLY, true, KF_KEYS_ISSUER);
+        if (!kf_profile_has_response_mac(profile))
             add_step(plan, KF_SESSION_PROOF, false,
                      profile->preloaded_base_key[0] != '\0' ? KF_KEYS_FACTORY : KF_KEYS_ISSUER);
     } else {
@@ -66,8 +85,7 @@ kf_session_plan kf_plan_sessions(const kf_procedure_state *state, const kf_profi
     case KF_OPERATION_FILL: plan_fill(state, profile, &plan); break;
     case KF_OPERATION_REFILL:
         add_step(&plan, KF_SESSION_KEY, false, state->facts.domain_keys);
-        if ((profile->security_level & KF_LEVEL_R_MAC) == 0)
-            add_step(&plan, KF_SESSION_PROOF, false, KF_KEYS_PENDING);
+        if (!kf_profile_has_response_mac(profile)) add_step(&plan, KF_SESSION_PROOF, false, KF_KEYS_PENDING);
         break;
     case KF_OPERATION_CLEAR: plan_clear(state, profile, &plan); break;
     case KF_OPERATION_APP_LOAD: add_step(&plan, KF_SESSION_LOAD, true, KF_KEYS_ISSUER); break;

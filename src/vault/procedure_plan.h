@@ -22,6 +22,8 @@ typedef enum kf_session_kind {
     KF_SESSION_LOAD = 8,    /* issuer: a module is loaded and installed */
     KF_SESSION_LIST = 9,    /* issuer: GET STATUS */
     KF_SESSION_UNLOAD = 10, /* issuer: a module is deleted */
+    KF_SESSION_PROBE = 11,  /* issuer: the domain is installed and deleted: where the list is empty, and so
+                               without a response MAC, this shows under R-MAC that it was not there */
 } kf_session_kind;
 
 #define KF_SESSIONS_MAX 4
@@ -42,6 +44,8 @@ typedef struct kf_session_plan {
 kf_session_plan kf_plan_sessions(const kf_procedure_state *state, const kf_profile *profile);
 /* Whether the contact asks the issuer domain last, so that the first session is with it. */
 bool kf_plan_issuer_last(kf_operation operation, const kf_profile *profile);
+/* Where it answers with a MAC, what the card says is proven. */
+bool kf_profile_has_response_mac(const kf_profile *profile);
 
 /* -- commands of a session -- */
 
@@ -62,6 +66,7 @@ typedef struct kf_session_command {
     bool secret;
     bool alternative;                   /* one of several in a row: tried in order until one is accepted */
     bool any_answer;                    /* whatever comes is fine */
+    bool follows_refusal;               /* `also` holds only if the command before it was refused as well */
     uint16_t also[KF_COMMAND_ALSO_MAX]; /* status words beside 9000 on which the script goes on */
     size_t also_count;
     bool more_ends; /* 6310 ends the script: the rest is asked for in another */
@@ -93,10 +98,17 @@ typedef struct kf_session_build {
     const kf_procedure_context *context;
     const kf_procedure_state *state;
     kf_session_step step;
-    bool first; /* of the plan: SIM files before the key */
-    bool last;  /* of those with commands: SIM files after the key */
-    kf_secure_channel *channel;
+    bool first;                 /* of the plan: SIM files before the key, or to be erased */
+    bool last;                  /* of those with commands: SIM files after the key */
+    kf_secure_channel *channel; /* NULL where commands are built for their sizes alone */
 } kf_session_build;
+
+/* Where STORE DATA commands stand in a series that ends with "last block". */
+typedef struct kf_store_series {
+    uint8_t first_number;
+    bool finish;
+} kf_store_series;
+#define KF_STORE_WHOLE ((kf_store_series){0, true})
 
 /* One for each operation (procedure_fill.c, procedure_refill.c, procedure_clear.c, procedure_application.c).
  */
@@ -111,8 +123,11 @@ kf_code kf_command_put_key(const kf_session_build *build, const kf_card_keys *ke
                            uint8_t new_version, kf_session *session) KF_MUST_USE;
 /* The fields that this request writes at `place`. */
 bool kf_field_is_written(const kf_session_build *build, size_t field);
-kf_code kf_command_domain_tags(const kf_session_build *build, kf_session *session,
+bool kf_domain_tags_are_due(const kf_session_build *build);
+kf_code kf_command_domain_tags(const kf_session_build *build, kf_store_series series, kf_session *session,
                                kf_error *error) KF_MUST_USE;
+/* INSTALL of the domain from each of the modules that cards name differently. */
+kf_code kf_command_installs(const kf_session_build *build, kf_session *session) KF_MUST_USE;
 kf_code kf_command_application_fields(const kf_session_build *build, kf_session *session,
                                       kf_error *error) KF_MUST_USE;
 /* VERIFY ADM1, then number and file fields, each read back; `erase`: FF instead. */
@@ -157,8 +172,7 @@ typedef struct kf_contact {
 
 /* What the answers show. The views point into them. */
 kf_code kf_contact_read(const kf_profile *profile, const kf_contact_layout *layout,
-                        const kf_script_answers *answers, kf_contact *ret_contact,
-                        kf_error *error) KF_MUST_USE;
+                        const kf_script_answers *answers, kf_contact *ret_contact) KF_MUST_USE;
 
 /* -- keys (procedure_keys.c) -- */
 
@@ -171,17 +185,21 @@ kf_code kf_procedure_base_key(const kf_procedure_context *context, kf_key_purpos
 kf_code kf_procedure_check_policy(const kf_procedure_context *context, const kf_key_entry *entry,
                                   kf_error *error) KF_MUST_USE;
 /* The keys that open a channel of that kind. `diversification_data`: hex digits of INITIALIZE UPDATE's 10
- * bytes. */
+ * bytes; the record's identity goes before it, so that no second card can step in. */
 kf_code kf_procedure_channel_keys(const kf_procedure_context *context, const kf_procedure_state *state,
                                   kf_channel_keys kind, const char *diversification_data,
                                   kf_card_keys *ret_keys, kf_error *error) KF_MUST_USE;
 /* The card key of record.present or record.pending. KF_ERR_NO_KEY for generation 0. */
 kf_code kf_procedure_card_key(const kf_procedure_context *context, const kf_card_record *record,
                               const kf_card_key *which, kf_card_keys *ret_keys, kf_error *error) KF_MUST_USE;
+/* The base key that it comes from. */
+kf_code kf_procedure_card_base_key(const kf_procedure_context *context, const kf_card_record *record,
+                                   const kf_card_key *which, const kf_key_entry **ret_entry,
+                                   kf_error *error) KF_MUST_USE;
 /* 8 bytes: the administrative code that guards SIM files. */
 kf_code kf_procedure_adm(const kf_procedure_context *context, const kf_procedure_state *state,
                          kf_secret **ret_adm, kf_error *error) KF_MUST_USE;
-/* Sets record.derivation to those of the request's and card's values that the payment template takes. */
+/* Those of the request's and card's values that the template of `entry` takes. */
 kf_code kf_procedure_derivation_values(const kf_procedure_context *context, const kf_procedure_state *state,
                                        const kf_key_entry *entry, const char *diversification_data,
                                        kf_named_values *ret_values, kf_error *error) KF_MUST_USE;
@@ -221,6 +239,9 @@ kf_code kf_answers_follow(const kf_script *script, const kf_script_answers *answ
 
 /* -- decisions after the contact -- */
 
+/* KF_ERR_PROFILE where the card's key is in another domain than the profile's. */
+kf_code kf_check_record_profile(const kf_card_record *record, const kf_profile *profile,
+                                kf_error *error) KF_MUST_USE;
 /* Facts, identity and proven keys are in the state. Sets the intent in state.record where the operation
  * changes the card; `ret_done`: nothing is left to do. */
 kf_code kf_fill_decide(const kf_procedure_context *context, kf_procedure_state *state,

@@ -23,6 +23,14 @@ static kf_code choose_next(const kf_procedure_context *context, kf_procedure_sta
                        "a new base key "
                        "version only",
                        kf_key_label_of(entry).text);
+    /* A refill that broke off: its key stays the pending one, so that no key that the card may have got is
+     * ever forgotten. */
+    kf_card_keys keys = {0};
+    if (record->pending.generation != 0 &&
+        kf_procedure_card_key(context, record, &record->pending, &keys, NULL) == KF_OK) {
+        kf_card_keys_clear(&keys);
+        return KF_OK;
+    }
     if (record->last_generation == UINT32_MAX)
         return kf_fail(error, KF_ERR_STATE, "card %s has no generations left", record->identity);
     record->last_generation++;
@@ -32,7 +40,6 @@ static kf_code choose_next(const kf_procedure_context *context, kf_procedure_sta
         .key_version = record->present.key_version,
     };
     KF_TRY(kf_text_copy(record->pending.base_key, sizeof record->pending.base_key, entry->category));
-    kf_card_keys keys = {0};
     KF_TRY(kf_procedure_card_key(context, record, &record->pending, &keys, error));
     kf_card_keys_clear(&keys);
     return KF_OK;
@@ -55,6 +62,7 @@ kf_code kf_refill_decide(const kf_procedure_context *context, kf_procedure_state
                        record->identity, kf_card_state_name(record->state),
                        record->state == KF_CARD_FILLING ? "fill" : "clear");
     }
+    KF_TRY(kf_check_record_profile(record, context->profile, error));
     if (state->facts.domain_keys == KF_KEYS_PENDING) {
         /* A refill that broke off had written its key: the card's cryptogram is the receipt. */
         *ret_done = true;

@@ -252,14 +252,17 @@ static kf_code apply_effect(const kf_session_command *command, const kf_profile 
 {
     switch (command->effect) {
     case KF_EFFECT_FIELD_WRITTEN:
-        for (size_t i = 0; i < command->field_count; i++)
-            KF_TRY(kf_name_list_add(state->record.personalised, sizeof state->record.personalised,
-                                    profile->fields[command->fields[i]].name));
+        for (size_t i = 0; i < command->field_count; i++) {
+            const char *name = profile->fields[command->fields[i]].name;
+            KF_TRY(kf_name_list_add(state->record.personalised, sizeof state->record.personalised, name));
+            kf_name_list_remove(state->facts.kept, name);
+        }
         return KF_OK;
     case KF_EFFECT_NUMBER_WRITTEN: state->record.number_written = true; return KF_OK;
     case KF_EFFECT_NUMBER_ERASED: state->record.number_written = false; return KF_OK;
     case KF_EFFECT_LISTED:
-        if (status_word == 0x6A88) return KF_OK; /* nothing of that scope */
+        /* 6A88: nothing of that scope; 6A86: the card does not know it. */
+        if (status_word != 0x9000 && status_word != 0x6310) return KF_OK;
         kf_buffer_append_u8(&state->applications, command->list_scope);
         kf_buffer_append_u16(&state->applications, (uint16_t)data.size);
         kf_buffer_append(&state->applications, data);
@@ -307,11 +310,18 @@ static kf_code check_answer(const kf_session_script *script, const kf_profile *p
     return kf_fail_plain(error, apply_effect(command, profile, kf_buffer_view(&data), status_word, state));
 }
 
+static bool follows_refusal(const kf_session_script *script, const kf_script_answer *answer)
+{
+    uint16_t command = script->entries[answer->entry].command;
+    return command != UINT16_MAX && script->session.commands[command].follows_refusal;
+}
+
 kf_code kf_session_script_check(const kf_session_script *script, const kf_profile *profile,
                                 const kf_script_answers *answers, kf_procedure_state *state,
                                 kf_view *ret_update, bool *ret_more, kf_error *error)
 {
     bool more = false;
+    bool refused = false; /* the command before */
     for (size_t i = 0; i < answers->count; i++) {
         const kf_script_answer *answer = &answers->items[i];
         if (answer->entry >= script->script.count)
@@ -320,6 +330,9 @@ kf_code kf_session_script_check(const kf_session_script *script, const kf_profil
         size_t next;
         /* What stopped the script has no effect; kf_answers_follow explains it below. */
         if (kf_script_follow(&script->script, answer->entry, status_word, &next) != KF_OK) break;
+        if (follows_refusal(script, answer) && status_word != 0x9000 && !refused)
+            return kf_fail_status_word(error, script->script.entries[answer->entry].label, status_word);
+        refused = status_word != 0x9000;
         KF_TRY(check_answer(script, profile, answer, state, &more, error));
     }
     KF_TRY(kf_answers_follow(&script->script, answers, error));

@@ -95,6 +95,7 @@ static void encode_facts(const kf_card_facts *facts, kf_buffer *bytes)
 {
     kf_message_put_bool(bytes, facts->domain_present);
     kf_buffer_append_u8(bytes, (uint8_t)facts->domain_keys);
+    kf_message_put_bool(bytes, facts->file_channel);
     kf_buffer_append_u8(bytes, facts->number_record_size);
     kf_message_put_bool(bytes, facts->adm_known);
     kf_buffer_append_u8(bytes, facts->adm_tries);
@@ -109,6 +110,7 @@ static kf_code decode_facts(kf_cursor *bytes, kf_card_facts *facts)
     KF_TRY(kf_message_take_bool(bytes, &facts->domain_present));
     KF_TRY(take_choice(bytes, KF_KEYS_NONE, KF_KEYS_FACTORY, &choice));
     facts->domain_keys = (kf_channel_keys)choice;
+    KF_TRY(kf_message_take_bool(bytes, &facts->file_channel));
     KF_TRY(kf_cursor_u8(bytes, &facts->number_record_size));
     KF_TRY(kf_message_take_bool(bytes, &facts->adm_known));
     KF_TRY(kf_cursor_u8(bytes, &facts->adm_tries));

@@ -68,11 +68,12 @@ typedef enum kf_script_kind {
 typedef struct kf_card_facts {
     bool domain_present;
     kf_channel_keys domain_keys; /* which fit the domain */
+    bool file_channel;           /* the card gave the logical channel for its files */
     uint8_t number_record_size;  /* of EF.MSISDN; 0: not there */
     bool adm_known;
     uint8_t adm_tries;                          /* left, where known */
     uint16_t file_sizes[KF_PROFILE_FIELDS_MAX]; /* of sim-file fields, in the profile's order; 0: not there */
-    char kept[KF_VALUE_TEXT_SIZE];              /* names of fields that the card already has */
+    char kept[KF_VALUE_TEXT_SIZE];              /* names of fields that the card has from before */
 } kf_card_facts;
 
 typedef struct kf_procedure_state {

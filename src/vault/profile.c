@@ -62,6 +62,8 @@ static const cyaml_strval_t place_names[] = {
     {"application", KF_PLACE_APPLICATION},
 };
 
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
 #define TEXT CYAML_FLAG_POINTER
 #define OPTIONAL_TEXT (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
 #define AID_TEXT_MAX ((unsigned)(2 * KF_AID_MAX))
@@ -158,6 +160,11 @@ static kf_code read_domain(const domain_text *text, kf_profile *profile, kf_erro
     if (privileges.size != 1 && privileges.size != 3)
         return kf_fail(error, KF_ERR_PROFILE, "profile: privileges \"%s\" has %zu bytes; 1 or 3 are possible",
                        text->privileges, privileges.size);
+    if ((privileges.data[0] & KF_GP_PRIVILEGE_SECURITY_DOMAIN) == 0)
+        return kf_fail(
+            error, KF_ERR_PROFILE,
+            "profile: privileges \"%s\" make no security domain: bit 80 of the first byte is missing",
+            text->privileges);
     memcpy(profile->privileges, privileges.data, privileges.size);
     profile->privileges_size = privileges.size;
     KF_CLEANUP(kf_buffer_clear) kf_buffer parameters = KF_BUFFER_INIT;
@@ -220,9 +227,33 @@ static kf_code read_place(const field_text *text, kf_profile_field *field, kf_er
     }
 }
 
+static bool same_place(const kf_profile_field *left, const kf_profile_field *right)
+{
+    return left->place == right->place && left->tag == right->tag &&
+           kf_view_equal(kf_aid_view(&left->application), kf_aid_view(&right->application)) &&
+           kf_view_equal(kf_view_of(left->path, left->path_size), kf_view_of(right->path, right->path_size));
+}
+
+/* Records and results hold all names in one list. */
+static kf_code check_names_fit(const kf_profile *profile, kf_error *error)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < profile->field_count; i++)
+        size += strlen(profile->fields[i].name) + 1;
+    if (size <= KF_VALUE_TEXT_SIZE) return KF_OK;
+    return kf_fail(error, KF_ERR_PROFILE,
+                   "profile: the personalisation fields' names have %zu characters with commas between; at "
+                   "most %d are taken",
+                   size - 1, KF_VALUE_TEXT_SIZE - 1);
+}
+
 static kf_code read_field(const field_text *text, kf_profile *profile, kf_error *error)
 {
     kf_profile_field *field = &profile->fields[profile->field_count];
+    if (!kf_value_name_is_valid(text->field))
+        return kf_fail(error, KF_ERR_PROFILE,
+                       "profile: personalisation \"%.40s\" is not named with 1 to 32 of a-z, 0-9 and _",
+                       text->field);
     KF_TRY(kf_text_copy(field->name, sizeof field->name, text->field));
     for (size_t i = 0; i < profile->field_count; i++)
         if (strcmp(profile->fields[i].name, field->name) == 0)
@@ -231,10 +262,19 @@ static kf_code read_field(const field_text *text, kf_profile *profile, kf_error 
     field->derived_size = text->derived_size;
     field->secret = text->secret;
     KF_TRY(read_place(text, field, error));
+    for (size_t i = 0; i < profile->field_count; i++)
+        if (same_place(&profile->fields[i], field))
+            return kf_fail(error, KF_ERR_PROFILE, "profile: personalisation %s and %s go to the same place",
+                           profile->fields[i].name, field->name);
     if (field->secret && field->place == KF_PLACE_SIM_FILE)
         return kf_fail(error, KF_ERR_PROFILE,
                        "profile: personalisation %s: SIM files are written in clear at the reader; a secret "
                        "cannot go there",
+                       field->name);
+    if (field->secret && field->place == KF_PLACE_DOMAIN_TAG)
+        return kf_fail(error, KF_ERR_PROFILE,
+                       "profile: personalisation %s: a security domain's tags are read by anyone; a secret "
+                       "goes into an application",
                        field->name);
     if (field->secret && field->derived_size == 0)
         return kf_fail(error, KF_ERR_PROFILE,
@@ -252,10 +292,13 @@ static kf_code read_field(const field_text *text, kf_profile *profile, kf_error 
 static kf_code convert(const profile_text *text, kf_profile *profile, kf_error *error)
 {
     KF_TRY(kf_text_copy(profile->name, sizeof profile->name, text->name));
+    if (strspn(profile->name, NAME_CHARACTERS) != strlen(profile->name))
+        return kf_fail(error, KF_ERR_PROFILE, "profile: name \"%s\" is not of a-z A-Z 0-9 - _ .",
+                       profile->name);
     KF_TRY(read_aid("issuer_domain", text->issuer_domain, &profile->issuer_domain, error));
     profile->security_level = text->security_level;
     /* Between vault and chip every command that carries a key is encrypted and authenticated. */
-    if ((profile->security_level & 0x03) != 0x03 || (profile->security_level & ~0x33U) != 0)
+    if (profile->security_level != 0x03 && profile->security_level != 0x13 && profile->security_level != 0x33)
         return kf_fail(error, KF_ERR_PROFILE,
                        "profile: security_level 0x%02X: keys are sent with C-MAC and C-DECRYPTION only: "
                        "0x03, 0x13 or 0x33",
@@ -264,7 +307,7 @@ static kf_code convert(const profile_text *text, kf_profile *profile, kf_error *
     KF_TRY(read_domain(&text->domain, profile, error));
     for (unsigned i = 0; i < text->personalisation_count; i++)
         KF_TRY(read_field(&text->personalisation[i], profile, error));
-    return KF_OK;
+    return check_names_fit(profile, error);
 }
 
 kf_code kf_profile_parse(kf_view text, kf_profile *ret_profile, kf_error *error)
