@@ -28,19 +28,19 @@ static const char *monitor_program;
 static const char *vault_program;
 static const char *front_program;
 
-typedef struct place {
+typedef struct test_place {
     char folder[64];
     int pipe;
     pid_t monitor;
-} place;
+} test_place;
 
-typedef struct report {
+typedef struct front_report {
     long front;
     long vault;
     char line[512];
-} report;
+} front_report;
 
-static void path_in(const place *place, const char *name, char ret_path[128])
+static void path_in(const test_place *place, const char *name, char ret_path[128])
 {
     (void)snprintf(ret_path, 128, "%s/%s", place->folder, name);
 }
@@ -55,7 +55,7 @@ static void give(const char *path, uid_t user)
     if (is_root()) assert_int_equal(chown(path, user, user), 0);
 }
 
-static void write_file(const place *place, const char *name, const char *text, mode_t mode)
+static void write_file(const test_place *place, const char *name, const char *text, mode_t mode)
 {
     char path[128];
     kf_error error;
@@ -63,7 +63,7 @@ static void write_file(const place *place, const char *name, const char *text, m
     assert_int_equal(kf_file_replace(path, kf_view_of_text(text), mode, &error), KF_OK);
 }
 
-static void copy_program(const place *place, const char *from, const char *name)
+static void copy_program(const test_place *place, const char *from, const char *name)
 {
     char path[128];
     kf_error error;
@@ -73,7 +73,8 @@ static void copy_program(const place *place, const char *from, const char *name)
     assert_int_equal(kf_file_replace(path, kf_buffer_view(&bytes), 0755, &error), KF_OK);
 }
 
-static void write_config(const place *place, const char *vault_user, const char *front_user, const char *more)
+static void write_config(const test_place *place, const char *vault_user, const char *front_user,
+                         const char *more)
 {
     char text[1024];
     (void)snprintf(text, sizeof text,
@@ -87,7 +88,7 @@ static void write_config(const place *place, const char *vault_user, const char 
 
 static int make_place(void **state)
 {
-    place *place = calloc(1, sizeof *place);
+    test_place *place = calloc(1, sizeof *place);
     char path[128];
     char text[512];
     assert_non_null(place);
@@ -117,7 +118,7 @@ static int make_place(void **state)
 
 static int remove_place(void **state)
 {
-    place *place = *state;
+    test_place *place = *state;
     static const char *const names[] = {"keys/keys.a",       "keys/keys.b",  "keys/vault.pub", "keys",
                                         "passphrase",        "front",        "pipe",           "kmud.yaml",
                                         "keyfill-kmu-front", "keyfill-vault"};
@@ -136,7 +137,7 @@ static int remove_place(void **state)
     return 0;
 }
 
-static void start_monitor(place *place)
+static void start_monitor(test_place *place)
 {
     char path[128];
     path_in(place, "kmud.yaml", path);
@@ -147,7 +148,7 @@ static void start_monitor(place *place)
     _exit(127);
 }
 
-static int end_of_monitor(place *place)
+static int end_of_monitor(test_place *place)
 {
     int status = 0;
     assert_int_equal(waitpid(place->monitor, &status, 0), place->monitor);
@@ -156,7 +157,7 @@ static int end_of_monitor(place *place)
     return WEXITSTATUS(status);
 }
 
-static void next_report(const place *place, report *ret_report)
+static void next_report(const test_place *place, front_report *ret_report)
 {
     size_t size = 0;
     for (;;) {
@@ -172,7 +173,7 @@ static void next_report(const place *place, report *ret_report)
                      2);
 }
 
-static void expect(const report *report, const char *what)
+static void expect(const front_report *report, const char *what)
 {
     if (strstr(report->line, what) == NULL) print_error("%s\n  lacks %s\n", report->line, what);
     assert_non_null(strstr(report->line, what));
@@ -193,8 +194,8 @@ static void expect_end(long process)
 
 static void the_front_has_its_user_its_socket_and_nothing_else(void **state)
 {
-    place *place = *state;
-    report report;
+    test_place *place = *state;
+    front_report report;
     start_monitor(place);
     next_report(place, &report);
     expect(&report, "status=KF_OK");
@@ -209,8 +210,8 @@ static void the_front_has_its_user_its_socket_and_nothing_else(void **state)
 static void the_front_cannot_read_trace_or_signal_the_vault_nor_read_its_files(void **state)
 {
     if (!is_root()) skip();
-    place *place = *state;
-    report report;
+    test_place *place = *state;
+    front_report report;
     start_monitor(place);
     next_report(place, &report);
     expect(&report, "memory=denied");
@@ -223,8 +224,8 @@ static void the_front_cannot_read_trace_or_signal_the_vault_nor_read_its_files(v
 /* So that the test before can fail: with one user for both, the files can be read. */
 static void what_the_front_reports_as_open_it_can_read(void **state)
 {
-    place *place = *state;
-    report report;
+    test_place *place = *state;
+    front_report report;
     char path[128];
     path_in(place, "passphrase", path);
     if (is_root()) assert_int_equal(chmod(place->folder, 0755), 0);
@@ -242,9 +243,9 @@ static void what_the_front_reports_as_open_it_can_read(void **state)
 
 static void a_killed_vault_is_started_again_with_its_front(void **state)
 {
-    place *place = *state;
-    report first;
-    report second;
+    test_place *place = *state;
+    front_report first;
+    front_report second;
     start_monitor(place);
     next_report(place, &first);
     assert_int_equal(kill((pid_t)first.vault, SIGKILL), 0);
@@ -256,9 +257,9 @@ static void a_killed_vault_is_started_again_with_its_front(void **state)
 
 static void a_killed_front_is_started_again_with_its_vault(void **state)
 {
-    place *place = *state;
-    report first;
-    report second;
+    test_place *place = *state;
+    front_report first;
+    front_report second;
     start_monitor(place);
     next_report(place, &first);
     assert_int_equal(kill((pid_t)first.front, SIGKILL), 0);
@@ -270,8 +271,8 @@ static void a_killed_front_is_started_again_with_its_vault(void **state)
 
 static void stopping_the_monitor_stops_both(void **state)
 {
-    place *place = *state;
-    report report;
+    test_place *place = *state;
+    front_report report;
     start_monitor(place);
     next_report(place, &report);
     assert_int_equal(kill(place->monitor, SIGTERM), 0);
@@ -282,8 +283,8 @@ static void stopping_the_monitor_stops_both(void **state)
 
 static void killing_the_monitor_ends_both(void **state)
 {
-    place *place = *state;
-    report report;
+    test_place *place = *state;
+    front_report report;
     start_monitor(place);
     next_report(place, &report);
     assert_int_equal(kill(place->monitor, SIGKILL), 0);
@@ -295,7 +296,7 @@ static void killing_the_monitor_ends_both(void **state)
 
 static void a_key_folder_or_passphrase_that_others_may_read_stops_the_start(void **state)
 {
-    place *place = *state;
+    test_place *place = *state;
     char path[128];
     path_in(place, "keys", path);
     assert_int_equal(chmod(path, 0755), 0);
@@ -313,7 +314,7 @@ static void a_key_folder_or_passphrase_that_others_may_read_stops_the_start(void
     assert_int_equal(end_of_monitor(place), KF_EXIT_REFUSED);
 }
 
-static void expect_refused_config(place *place)
+static void expect_refused_config(test_place *place)
 {
     start_monitor(place);
     assert_int_equal(end_of_monitor(place), KF_EXIT_USAGE);
@@ -321,7 +322,7 @@ static void expect_refused_config(place *place)
 
 static void a_configuration_that_cannot_be_meant_stops_the_start(void **state)
 {
-    place *place = *state;
+    test_place *place = *state;
     char path[128];
     write_config(place, "20001", "20002", "unknown_key: 1\n");
     expect_refused_config(place);
@@ -342,7 +343,7 @@ static void a_configuration_that_cannot_be_meant_stops_the_start(void **state)
 static void users_that_protect_nothing_are_refused(void **state)
 {
     if (!is_root()) skip();
-    place *place = *state;
+    test_place *place = *state;
     write_config(place, "20001", "20001", "");
     expect_refused_config(place);
     write_config(place, "0", "20002", "");

@@ -17,11 +17,11 @@
 
 extern char **environ;
 
-typedef struct paths {
+typedef struct front_paths {
     char pipe[256];
     char keys[256];
     char passphrase[256];
-} paths;
+} front_paths;
 
 static const char *opened(const char *path, int flags)
 {
@@ -63,7 +63,7 @@ static long sibling(const char *name)
     return found;
 }
 
-static void report(const paths *paths, kf_vault_client *vault)
+static void report(const front_paths *paths, kf_vault_client *vault)
 {
     kf_error error = {KF_OK, ""};
     KF_CLEANUP(kf_vault_answer_clear) kf_vault_answer answer = KF_VAULT_ANSWER_INIT;
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
     kf_front_options options;
     kf_error error = {KF_OK, ""};
     kf_vault_client *vault = NULL;
-    paths paths;
+    front_paths paths;
     kf_front_parse(argc, argv, "A front for tests.", &options);
     FILE *file = fopen(options.config, "re");
     if (file == NULL) return 2;
