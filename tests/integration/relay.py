@@ -19,7 +19,7 @@ import threading
 from installation import DEADLINE, Failure
 
 POWER_OFF, POWER_ON, RESET, ATR = 0, 1, 2, 4
-TEST_ATR = bytes.fromhex("3B80800101")  # T=0 and T=1 offered, no historical bytes
+TEST_ATR = bytes.fromhex("3B800181")  # T=1, no historical bytes
 
 CUT = object()     # what a rule returns to end the connection: the card is torn out
 SILENT = object()  # what a rule returns to never answer
