@@ -7,7 +7,6 @@
 #include "wire/script_json.h"
 
 #define NUMBER_TEXT_MAX 64 /* bytes read of a number, to be named if they are wrong */
-#define TOKEN_MAX 16384    /* bytes of text; the key management unit's are a few hundred */
 
 typedef struct operation_row {
     const char *name;
@@ -212,7 +211,7 @@ kf_code kf_request_message_check(const json_t *json, kf_error *error)
     KF_TRY(kf_json_only(json, members, error));
     KF_TRY(kf_json_integer(json, "step", counts, &number, error));
     KF_TRY(kf_json_integer(json, "attempt", counts, &number, error));
-    KF_TRY(kf_json_text(json, "token", TOKEN_MAX, &text, error));
+    KF_TRY(kf_json_text(json, "token", KF_TOKEN_TEXT_MAX, &text, error));
     kf_script_answers answers = {0};
     kf_code code = kf_script_answers_from_json(json, &answers, error);
     kf_script_answers_clear(&answers);

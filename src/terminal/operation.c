@@ -12,13 +12,12 @@
 #include "wire/script_json.h"
 
 #define REQUEST_ID_BYTES 16
-#define ROUND_TRIPS_MAX 64            /* messages of one request: no procedure needs ten */
-#define BEGIN_TRIES 4                 /* nothing has happened yet: say soon that the host is away */
-#define MESSAGE_TRIES 20              /* the card is being written: the host may restart meanwhile */
-#define FIRST_PAUSE 200U              /* milliseconds; doubled up to LONGEST_PAUSE */
-#define LONGEST_PAUSE 2000U           /* milliseconds */
-#define TOKEN_MAX ((size_t)64 * 1024) /* characters */
-#define STATE_MAX 16                  /* characters */
+#define ROUND_TRIPS_MAX 64  /* messages of one request: no procedure needs ten */
+#define BEGIN_TRIES 4       /* nothing has happened yet: say soon that the host is away */
+#define MESSAGE_TRIES 20    /* the card is being written: the host may restart meanwhile */
+#define FIRST_PAUSE 200U    /* milliseconds; doubled up to LONGEST_PAUSE */
+#define LONGEST_PAUSE 2000U /* milliseconds */
+#define STATE_MAX 16        /* characters */
 #define PATH_SIZE 128
 #define PIN1_DIGITS_MAX 8   /* ETSI TS 102 221 §9.5.1: 4 to 8 digits */
 #define NUMBERS_MAX 1000000 /* steps and attempts */
@@ -117,7 +116,7 @@ static kf_code make_message(const json_t *answer, const kf_script_answers *answe
     const char *token = NULL;
     KF_TRY(kf_json_integer(answer, "step", positive, &step, error));
     KF_TRY(kf_json_integer(answer, "attempt", positive, &attempt, error));
-    KF_TRY(kf_json_text(answer, "token", TOKEN_MAX, &token, error));
+    KF_TRY(kf_json_text(answer, "token", KF_TOKEN_TEXT_MAX, &token, error));
     KF_CLEANUP(kf_json_free) json_t *message = json_object();
     if (message == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
     kf_code code = kf_json_set_integer(message, "step", step);

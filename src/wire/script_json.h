@@ -5,6 +5,10 @@
 #include "card/script.h"
 #include "wire/json.h"
 
+/* Characters of a sealed token in base64url: the state of a request, and of a list of applications what the
+ * card has told so far. */
+#define KF_TOKEN_TEXT_MAX ((size_t)88 * 1024)
+
 /* Sets `object`'s member "script". */
 kf_code kf_script_to_json(const kf_script *script, json_t *object) KF_MUST_USE;
 /* From `object`'s member "script"; checked as by kf_script_check. KF_ERR_FIELD names entry and member. The
