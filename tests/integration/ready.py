@@ -1,4 +1,7 @@
 """A site on which cards can be filled: units, base keys that the test knows, a profile, a category, a terminal on a local socket."""
+import contextlib
+import pathlib
+import sqlite3
 import sys
 
 sys.dont_write_bytecode = True
@@ -58,3 +61,59 @@ def restart_kmu(site):
     """All three processes are killed, and start again on the same records."""
     site.stop_one("kmu", installation.signal.SIGKILL)
     site.start_kmu()
+
+
+def children(site, unit):
+    """The processes under a monitor: {"vault": pid, "front": pid}, without those that are not there at the moment."""
+    monitor = site.processes[unit].pid
+    found = {}
+    for pid in pathlib.Path(f"/proc/{monitor}/task/{monitor}/children").read_text(encoding="ascii").split():
+        with contextlib.suppress(OSError):
+            name = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
+            found["vault" if name == "keyfill-vault" else "front"] = int(pid)
+    return found
+
+
+class CardRow:
+    """A card's row in the key management unit's database, its record decoded (src/vault/card_record.c)."""
+
+    def __init__(self, row):
+        self.columns = dict(row)
+        self.state = row["state"]
+        self._bytes = row["record"]
+        self._at = 0
+        self._number(1)  # form
+        self.identity = self._text()
+        self._number(1)  # state
+        self.category, self.profile = self._text(), self._text()
+        self._take(32)
+        self._take(self._number(1))
+        self.number, self.iccid = self._text(), self._text()
+        self.present, self.pending, self.previous = self._key(), self._key(), self._key()
+        self.last_generation = self._number(4)
+
+    def _take(self, size):
+        self._at += size
+        return self._bytes[self._at - size:self._at]
+
+    def _number(self, size):
+        return int.from_bytes(self._take(size), "big")
+
+    def _text(self):
+        return self._take(self._number(2)).decode()
+
+    def _key(self):
+        """The generation of a key; 0: none."""
+        generation = self._number(4)
+        self._number(4)
+        self._text()
+        self._number(1)
+        return generation
+
+
+def card_row(database, iccid):
+    """The row of the card with that ICCID, or None. Reads as any other process would: what is not committed is not there."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        row = connection.execute("SELECT * FROM cards WHERE iccid = ?", (iccid,)).fetchone()
+    return None if row is None else CardRow(row)
