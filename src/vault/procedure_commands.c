@@ -33,13 +33,12 @@ kf_code kf_command_put_key(const kf_session_build *build, const kf_card_keys *ke
     return kf_gp_put_key_expected(&put_key, &command->expected);
 }
 
-bool kf_field_is_written(const kf_session_build *build, size_t field)
+bool kf_field_is_written(const kf_procedure_state *state, const kf_profile *profile, size_t field)
 {
-    const kf_procedure_request *request = &build->state->request;
-    const kf_profile_field *wanted = &build->context->profile->fields[field];
+    const kf_procedure_request *request = &state->request;
+    const kf_profile_field *wanted = &profile->fields[field];
     if (request->personalise == KF_PERSONALISE_NEVER) return false;
-    if (request->personalise == KF_PERSONALISE_IF_ABSENT &&
-        kf_name_list_has(build->state->facts.kept, wanted->name))
+    if (request->personalise == KF_PERSONALISE_IF_ABSENT && kf_name_list_has(state->facts.kept, wanted->name))
         return false;
     return wanted->derived_size > 0 || kf_named_values_get(&request->personalisation, wanted->name) != NULL;
 }
@@ -83,7 +82,8 @@ bool kf_domain_tags_are_due(const kf_session_build *build)
 {
     const kf_profile *profile = build->context->profile;
     for (size_t i = 0; i < profile->field_count; i++)
-        if (profile->fields[i].place == KF_PLACE_DOMAIN_TAG && kf_field_is_written(build, i)) return true;
+        if (profile->fields[i].place == KF_PLACE_DOMAIN_TAG && kf_field_is_written(build->state, profile, i))
+            return true;
     return false;
 }
 
@@ -95,7 +95,8 @@ kf_code kf_command_domain_tags(const kf_session_build *build, kf_store_series se
     size_t written[KF_PROFILE_FIELDS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < profile->field_count; i++) {
-        if (profile->fields[i].place != KF_PLACE_DOMAIN_TAG || !kf_field_is_written(build, i)) continue;
+        if (profile->fields[i].place != KF_PLACE_DOMAIN_TAG || !kf_field_is_written(build->state, profile, i))
+            continue;
         KF_CLEANUP(kf_buffer_clear) kf_buffer value = KF_BUFFER_INIT;
         KF_TRY(kf_field_value(build->context, build->state, i, &value, error));
         kf_tlv_append(&objects, profile->fields[i].tag, kf_buffer_view(&value));
@@ -144,7 +145,9 @@ kf_code kf_command_application_fields(const kf_session_build *build, kf_session 
 {
     const kf_profile *profile = build->context->profile;
     for (size_t i = 0; i < profile->field_count; i++) {
-        if (profile->fields[i].place != KF_PLACE_APPLICATION || !kf_field_is_written(build, i)) continue;
+        if (profile->fields[i].place != KF_PLACE_APPLICATION ||
+            !kf_field_is_written(build->state, profile, i))
+            continue;
         KF_CLEANUP(kf_buffer_clear) kf_buffer value = KF_BUFFER_INIT;
         KF_TRY(kf_field_value(build->context, build->state, i, &value, error));
         KF_TRY(store_application_field(build, i, kf_buffer_view(&value), session, error));
@@ -310,7 +313,8 @@ static bool file_is_due(const kf_session_build *build, size_t field, bool erase)
 {
     const kf_profile_field *wanted = &build->context->profile->fields[field];
     if (wanted->place != KF_PLACE_SIM_FILE) return false;
-    return erase ? card_has(build, field, KF_PLACE_SIM_FILE) : kf_field_is_written(build, field);
+    return erase ? card_has(build, field, KF_PLACE_SIM_FILE)
+                 : kf_field_is_written(build->state, build->context->profile, field);
 }
 
 kf_code kf_command_sim_files(const kf_session_build *build, bool erase, kf_session *session, kf_error *error)

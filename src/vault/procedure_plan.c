@@ -6,8 +6,10 @@
 
 static bool writes_applications(const kf_procedure_state *state, const kf_profile *profile)
 {
-    return state->request.personalise != KF_PERSONALISE_NEVER &&
-           kf_profile_has_place(profile, KF_PLACE_APPLICATION);
+    for (size_t i = 0; i < profile->field_count; i++)
+        if (profile->fields[i].place == KF_PLACE_APPLICATION && kf_field_is_written(state, profile, i))
+            return true;
+    return false;
 }
 
 bool kf_profile_has_response_mac(const kf_profile *profile)

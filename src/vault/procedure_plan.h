@@ -121,8 +121,8 @@ kf_code kf_application_session(const kf_session_build *build, kf_session *sessio
 /* Shared by them (procedure_commands.c). */
 kf_code kf_command_put_key(const kf_session_build *build, const kf_card_keys *keys, uint8_t present_version,
                            uint8_t new_version, kf_session *session) KF_MUST_USE;
-/* The fields that this request writes at `place`. */
-bool kf_field_is_written(const kf_session_build *build, size_t field);
+/* Whether this request writes the field: S5. */
+bool kf_field_is_written(const kf_procedure_state *state, const kf_profile *profile, size_t field);
 bool kf_domain_tags_are_due(const kf_session_build *build);
 kf_code kf_command_domain_tags(const kf_session_build *build, kf_store_series series, kf_session *session,
                                kf_error *error) KF_MUST_USE;
