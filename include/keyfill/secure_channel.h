@@ -1,10 +1,14 @@
 /* The host's side of a secure channel with a security domain: SCP03 (GlobalPlatform Amendment D 1.2: AES-128,
- * -192, -256, S8 and S16 modes) and SCP02 (Card Specification 2.3.1 appendix E, i = 15 and 55). Which one
- * follows from the card's answer to INITIALIZE UPDATE.
+ * -192, -256, S8 and S16 modes) and SCP02 (Card Specification 2.3.1 appendix E, explicit initiation: i = 05,
+ * 15, 45, 55, and with response MACs 35, 75). Which one follows from the card's answer to INITIALIZE UPDATE.
  *
  * Wrapping is deterministic: a channel opened again with the same keys, challenges and level gives the same
  * bytes for the same commands. So all commands may be wrapped at once and the responses unwrapped later, with
- * the kf_exchange of each command, by the same channel or by one opened again.
+ * the kf_exchange of each command, by the same channel or by one opened again. The response MACs of SCP02
+ * cover the commands and are chained: there the channel that unwraps has wrapped the same commands before,
+ * and responses are unwrapped in their order, each once.
+ *
+ * A channel whose card gave one wrong response MAC is closed: it wraps and unwraps nothing more.
  */
 #ifndef KEYFILL_SECURE_CHANNEL_H
 #define KEYFILL_SECURE_CHANNEL_H
@@ -68,12 +72,28 @@ typedef struct kf_secure_channel kf_secure_channel;
 kf_code kf_secure_channel_verify(const kf_key_set *keys, kf_view host_challenge, kf_view response,
                                  kf_error *error) KF_MUST_USE;
 
+/* SCP02, i (Card Specification table E-1). */
+#define KF_SCP02_THREE_KEYS 0x01u         /* else one base key: give it three times */
+#define KF_SCP02_UNMODIFIED_COMMAND 0x02u /* C-MAC over the command before it is changed */
+#define KF_SCP02_EXPLICIT 0x04u
+#define KF_SCP02_ICV_ENCRYPTION 0x10u
+#define KF_SCP02_R_MAC 0x20u
+#define KF_SCP02_PSEUDO_RANDOM 0x40u /* card challenge by a known algorithm */
+
 /* Derives the session keys after the same check. The card challenge is taken as it comes, whether or not it
  * is the pseudo-random value that could be computed. Keys are copied. */
 kf_code kf_secure_channel_open(const kf_key_set *keys, kf_view host_challenge, kf_view response,
                                kf_secure_channel **ret_channel, kf_error *error) KF_MUST_USE;
 /* Wipes, frees, sets NULL. Fits KF_CLEANUP. */
 void kf_secure_channel_free(kf_secure_channel **channel);
+
+/* Wipes the session keys; all that needs them gives KF_ERR_CHANNEL from then on. */
+void kf_secure_channel_close(kf_secure_channel *channel);
+
+/* i of an SCP02 channel, which the card's answer does not tell (card recognition data or the profile do);
+ * without this call it is 55. Before kf_secure_channel_external_authenticate. KF_ERR_CHANNEL later and for
+ * another protocol; KF_ERR_UNSUPPORTED for implicit initiation. */
+kf_code kf_secure_channel_set_scp02_options(kf_secure_channel *channel, uint8_t options) KF_MUST_USE;
 
 /* Logical channel of the wrapped commands' class bytes, 0 at first. It is not part of the MAC (GP 11.1.4). */
 void kf_secure_channel_set_logical_channel(kf_secure_channel *channel, unsigned logical_channel);
@@ -104,8 +124,9 @@ kf_code kf_secure_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, k
 
 /* Checks the response MAC and appends the plain response data. `response`: the card's bytes with the status
  * word. Error status words carry no MAC and no data: KF_OK with the status word, unauthenticated.
- * KF_ERR_RESPONSE_MAC where a MAC is due (9000, 62xx, 63xx) and missing or wrong, or the decrypted data is
- * badly padded; nothing is appended then. */
+ * Under SCP02 a MAC behind an error is checked too. KF_ERR_RESPONSE_MAC where a MAC is due (9000, 62xx, 63xx)
+ * and missing or wrong, or the decrypted data is badly padded; nothing is appended then and the channel is
+ * closed. KF_ERR_CHANNEL where it was already, and for a response of SCP02 out of order. */
 kf_code kf_secure_channel_unwrap(kf_secure_channel *channel, const kf_exchange *exchange, kf_view response,
                                  kf_buffer *data, uint16_t *ret_status_word) KF_MUST_USE;
 

@@ -15,6 +15,8 @@ typedef struct kf_channel_protocol {
     kf_code (*unprotect)(kf_secure_channel *channel, const kf_exchange *exchange, const kf_response *response,
                          kf_buffer *data);
     kf_code (*encrypt_data)(kf_secure_channel *channel, kf_view plain, uint8_t *ret_encrypted);
+    /* Keeps what a response MAC will cover of the plain command; NULL where it covers none of it. */
+    kf_code (*remember)(kf_secure_channel *channel, const kf_command *plain);
     size_t data_block_size;
 } kf_channel_protocol;
 
@@ -31,11 +33,16 @@ struct kf_secure_channel {
     kf_cipher *session_mac;
     kf_cipher *session_mac_left; /* SCP02: single DES */
     kf_cipher *session_rmac;
-    kf_cipher *data_encryption; /* SCP03: the static DEK; SCP02: the session DEK */
+    kf_cipher *session_rmac_left; /* SCP02: single DES */
+    kf_cipher *data_encryption;   /* SCP03: the static DEK; SCP02: the session DEK */
     uint8_t card_cryptogram[KF_CHALLENGE_MAX];
     uint8_t host_cryptogram[KF_CHALLENGE_MAX];
     uint8_t mac_chaining_value[16];
     uint64_t encryption_counter;
+    bool refused;                  /* a response MAC was wrong, or the channel was closed */
+    kf_command_list sent;          /* SCP02 with R-MAC: what the response MACs cover, by counter */
+    uint64_t answered;             /* SCP02 with R-MAC: the counter of the last response */
+    uint8_t response_mac_chain[8]; /* SCP02: the response MAC before */
 };
 
 /* Appends 80 and zeros up to a whole block (ISO/IEC 9797-1 padding method 2). */

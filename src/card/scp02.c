@@ -1,11 +1,11 @@
-/* SCP02: GlobalPlatform Card Specification 2.3.1 appendix E, options i = 15 and 55: explicit initiation,
- * C-MAC on the modified command, ICV encryption, three keys, no R-MAC. */
+/* SCP02: GlobalPlatform Card Specification 2.3.1 appendix E, explicit initiation. */
 #include <string.h>
 
 #include "card/channel_state.h"
 
 /* Derivation constants (E.4.1). */
 #define DERIVE_C_MAC 0x0101
+#define DERIVE_R_MAC 0x0102
 #define DERIVE_DEK 0x0181
 #define DERIVE_ENC 0x0182
 
@@ -47,12 +47,22 @@ static kf_code cryptogram(kf_secure_channel *channel, const kf_view parts[2],
     return KF_OK;
 }
 
-static kf_code start_mac(kf_secure_channel *channel, const kf_secret *mac_key)
+/* The key of a retail MAC: triple DES for the last block, its left half for those before. */
+static kf_code derive_mac_ciphers(kf_secure_channel *channel, const kf_secret *mac_key, uint16_t constant,
+                                  kf_cipher **ret_whole, kf_cipher **ret_left)
 {
     KF_CLEANUP(kf_wipe_block16) uint8_t key[KEY_SIZE];
-    KF_TRY(derive_key(mac_key, DERIVE_C_MAC, channel->answer.sequence_counter, key));
-    KF_TRY(kf_cipher_new(KF_TDES, kf_view_of(key, KEY_SIZE), &channel->session_mac));
-    return kf_cipher_new(KF_DES, kf_view_of(key, DES_BLOCK), &channel->session_mac_left);
+    KF_TRY(derive_key(mac_key, constant, channel->answer.sequence_counter, key));
+    KF_TRY(kf_cipher_new(KF_TDES, kf_view_of(key, KEY_SIZE), ret_whole));
+    return kf_cipher_new(KF_DES, kf_view_of(key, DES_BLOCK), ret_left);
+}
+
+static kf_code start_macs(kf_secure_channel *channel, const kf_secret *mac_key)
+{
+    KF_TRY(derive_mac_ciphers(channel, mac_key, DERIVE_C_MAC, &channel->session_mac,
+                              &channel->session_mac_left));
+    return derive_mac_ciphers(channel, mac_key, DERIVE_R_MAC, &channel->session_rmac,
+                              &channel->session_rmac_left);
 }
 
 static kf_code start(kf_secure_channel *channel, const kf_key_set *keys, kf_view host_challenge)
@@ -66,47 +76,64 @@ static kf_code start(kf_secure_channel *channel, const kf_key_set *keys, kf_view
     const kf_view card_first[2] = {KF_VIEW(card_part), host_challenge};
     KF_TRY(cryptogram(channel, host_first, channel->card_cryptogram));
     KF_TRY(cryptogram(channel, card_first, channel->host_cryptogram));
-    if (keys->mac != NULL) KF_TRY(start_mac(channel, keys->mac));
+    if (keys->mac != NULL) KF_TRY(start_macs(channel, keys->mac));
     if (keys->dek != NULL)
         KF_TRY(derive_cipher(keys->dek, DERIVE_DEK, sequence_counter, &channel->data_encryption));
     return KF_OK;
 }
 
-/* B.1.2.2: single DES CBC, the last block by triple DES. `padded`: at least one block. */
-static kf_code retail_mac(kf_secure_channel *channel, const uint8_t initial_vector[DES_BLOCK],
+/* B.1.2.2: single DES CBC by `left`, the last block by triple DES, `whole`. `padded`: at least one block,
+ * overwritten. */
+static kf_code retail_mac(kf_cipher *whole, kf_cipher *left, const uint8_t initial_vector[DES_BLOCK],
                           kf_buffer *padded, uint8_t ret_mac[DES_BLOCK])
 {
     uint8_t chain[DES_BLOCK];
     memcpy(chain, initial_vector, DES_BLOCK);
     size_t first_size = padded->size - DES_BLOCK;
     if (first_size > 0) {
-        KF_TRY(kf_cipher_cbc_encrypt(channel->session_mac_left, chain, kf_view_of(padded->data, first_size),
-                                     padded->data));
+        KF_TRY(kf_cipher_cbc_encrypt(left, chain, kf_view_of(padded->data, first_size), padded->data));
         memcpy(chain, padded->data + first_size - DES_BLOCK, DES_BLOCK);
     }
-    return kf_cipher_cbc_encrypt(channel->session_mac, chain,
-                                 kf_view_of(padded->data + first_size, DES_BLOCK), ret_mac);
+    return kf_cipher_cbc_encrypt(whole, chain, kf_view_of(padded->data + first_size, DES_BLOCK), ret_mac);
 }
 
-static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf_buffer *wrapped_data)
+/* E.3.4: the ICV of every C-MAC but the first is the C-MAC before, encrypted by single DES where i says so.
+ */
+static kf_code command_mac_vector(kf_secure_channel *channel, uint8_t ret_vector[DES_BLOCK])
 {
-    size_t length = command->data.size + DES_BLOCK;
-    /* Appendix E knows no extended lengths. */
-    if (command->extended) return KF_ERR_TOO_LONG;
-    if (length > KF_COMMAND_DATA_MAX) return KF_ERR_TOO_LONG;
+    memset(ret_vector, 0, DES_BLOCK);
+    if (!channel->authenticated) return KF_OK;
+    if (channel->answer.options & KF_SCP02_ICV_ENCRYPTION)
+        return kf_cipher_encrypt_blocks(channel->session_mac_left,
+                                        kf_view_of(channel->mac_chaining_value, DES_BLOCK), ret_vector);
+    memcpy(ret_vector, channel->mac_chaining_value, DES_BLOCK);
+    return KF_OK;
+}
+
+/* E.4.4: over the header as it will be sent, or as it was before, by i; Lc without what encryption adds. */
+static kf_code command_mac(kf_secure_channel *channel, const kf_command *command, uint8_t ret_mac[DES_BLOCK])
+{
+    bool unmodified = (channel->answer.options & KF_SCP02_UNMODIFIED_COMMAND) != 0;
+    unsigned cla = unmodified ? command->cla & ~0x04u : command->cla;
+    size_t length = command->data.size + (unmodified ? 0 : DES_BLOCK);
     KF_CLEANUP(kf_buffer_clear) kf_buffer input = KF_BUFFER_INIT;
-    const uint8_t header[] = {command->cla, command->ins, command->p1, command->p2, (uint8_t)length};
+    const uint8_t header[] = {(uint8_t)cla, command->ins, command->p1, command->p2, (uint8_t)length};
     kf_buffer_append_bytes(&input, header, sizeof(header));
     kf_buffer_append(&input, command->data);
     kf_channel_append_padding(&input, DES_BLOCK);
     KF_TRY(kf_buffer_status(&input));
-    /* E.3.4: the ICV of every C-MAC but the first is the one before, encrypted by single DES. */
-    uint8_t vector[DES_BLOCK] = {0};
-    if (channel->authenticated)
-        KF_TRY(kf_cipher_encrypt_blocks(channel->session_mac_left,
-                                        kf_view_of(channel->mac_chaining_value, DES_BLOCK), vector));
+    uint8_t vector[DES_BLOCK];
+    KF_TRY(command_mac_vector(channel, vector));
+    return retail_mac(channel->session_mac, channel->session_mac_left, vector, &input, ret_mac);
+}
+
+static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf_buffer *wrapped_data)
+{
+    /* Appendix E knows no extended lengths. */
+    if (command->extended) return KF_ERR_TOO_LONG;
+    if (command->data.size + DES_BLOCK > KF_COMMAND_DATA_MAX) return KF_ERR_TOO_LONG;
     uint8_t mac[DES_BLOCK];
-    KF_TRY(retail_mac(channel, vector, &input, mac));
+    KF_TRY(command_mac(channel, command, mac));
     kf_buffer_append(wrapped_data, command->data);
     if ((channel->level & KF_LEVEL_C_DECRYPTION) && command->data.size > 0) {
         kf_channel_append_padding(wrapped_data, DES_BLOCK);
@@ -118,19 +145,52 @@ static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf
     kf_buffer_append_bytes(wrapped_data, mac, DES_BLOCK);
     KF_TRY(kf_buffer_status(wrapped_data));
     memcpy(channel->mac_chaining_value, mac, DES_BLOCK);
+    /* E.4.5: the first response MAC is chained to the C-MAC of EXTERNAL AUTHENTICATE. */
+    if (!channel->authenticated) memcpy(channel->response_mac_chain, mac, DES_BLOCK);
     channel->encryption_counter++;
     return KF_OK;
 }
 
+/* E.4.5: the stripped command: no secure messaging and no logical channel in its class, Lc even if it is 0,
+ * no Le. */
+static kf_code remember(kf_secure_channel *channel, const kf_command *plain)
+{
+    if (plain->extended) return KF_ERR_TOO_LONG;
+    kf_buffer *stripped = kf_command_list_append(&channel->sent);
+    if (stripped == NULL) return KF_ERR_TOO_LONG;
+    const uint8_t header[] = {plain->cla & 0x90u, plain->ins, plain->p1, plain->p2,
+                              (uint8_t)plain->data.size};
+    kf_buffer_append_bytes(stripped, header, sizeof(header));
+    kf_buffer_append(stripped, plain->data);
+    return kf_buffer_status(stripped);
+}
+
+/* E.4.5: over the stripped command, the length of the response data modulo 256, the data and the status word;
+ * chained to the response MAC before. Responses are checked in the order of their commands, each once. */
 static kf_code unprotect(kf_secure_channel *channel, const kf_exchange *exchange, const kf_response *response,
                          kf_buffer *data)
 {
-    /* No level of this protocol that kf_secure_channel_external_authenticate lets through has an R-MAC. */
-    (void)channel;
-    (void)exchange;
-    (void)response;
-    (void)data;
-    return KF_ERR_UNSUPPORTED;
+    uint64_t number = exchange->encryption_counter;
+    if (number <= channel->answered || number > channel->sent.count) return KF_ERR_CHANNEL;
+    if (response->data.size < DES_BLOCK) return KF_ERR_RESPONSE_MAC;
+    kf_view body = kf_view_part(response->data, 0, response->data.size - DES_BLOCK);
+    kf_view given = kf_view_part(response->data, body.size, DES_BLOCK);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer input = KF_BUFFER_INIT;
+    kf_buffer_append(&input, kf_buffer_view(&channel->sent.items[number - 1]));
+    kf_buffer_append_u8(&input, (uint8_t)body.size);
+    kf_buffer_append(&input, body);
+    kf_buffer_append_u16(&input, response->status_word);
+    kf_channel_append_padding(&input, DES_BLOCK);
+    KF_TRY(kf_buffer_status(&input));
+    uint8_t mac[DES_BLOCK];
+    KF_TRY(retail_mac(channel->session_rmac, channel->session_rmac_left, channel->response_mac_chain, &input,
+                      mac));
+    if (!kf_equal_constant_time(mac, given.data, DES_BLOCK)) return KF_ERR_RESPONSE_MAC;
+    kf_buffer_append(data, body);
+    KF_TRY(kf_buffer_status(data));
+    memcpy(channel->response_mac_chain, mac, DES_BLOCK);
+    channel->answered = number;
+    return KF_OK;
 }
 
 /* E.4.7: the session key, ECB. */
@@ -144,5 +204,6 @@ const kf_channel_protocol kf_protocol_scp02 = {
     .protect = protect,
     .unprotect = unprotect,
     .encrypt_data = encrypt_data,
+    .remember = remember,
     .data_block_size = DES_BLOCK,
 };

@@ -89,13 +89,13 @@ kf_code kf_initialize_update_parse(kf_view response, kf_initialize_update *ret_a
     return KF_OK;
 }
 
-/* Amendment D table 5-1: i bit 6: R-MAC; bits 6 and 7: R-MAC and R-ENCRYPTION. */
+/* Amendment D table 5-1: i bit 6: R-MAC; bits 6 and 7: R-MAC and R-ENCRYPTION. Card Specification table E-1:
+ * bit 6: R-MAC. */
 uint8_t kf_secure_channel_best_level(uint8_t protocol, uint8_t options)
 {
     uint8_t level = KF_LEVEL_C_MAC | KF_LEVEL_C_DECRYPTION;
-    if (protocol != 0x03) return level;
     if (options & 0x20u) level |= KF_LEVEL_R_MAC;
-    if ((options & 0x60u) == 0x60u) level |= KF_LEVEL_R_ENCRYPTION;
+    if (protocol == 0x03 && (options & 0x60u) == 0x60u) level |= KF_LEVEL_R_ENCRYPTION;
     return level;
 }
 
@@ -119,7 +119,9 @@ static void clear_channel(kf_secure_channel *channel)
     kf_cipher_free(&channel->session_mac);
     kf_cipher_free(&channel->session_mac_left);
     kf_cipher_free(&channel->session_rmac);
+    kf_cipher_free(&channel->session_rmac_left);
     kf_cipher_free(&channel->data_encryption);
+    kf_command_list_clear(&channel->sent);
     kf_wipe(channel, sizeof(*channel));
 }
 
@@ -181,6 +183,23 @@ void kf_secure_channel_free(kf_secure_channel **channel)
     *channel = NULL;
 }
 
+void kf_secure_channel_close(kf_secure_channel *channel)
+{
+    kf_initialize_update answer = channel->answer;
+    clear_channel(channel);
+    channel->answer = answer;
+    channel->refused = true;
+}
+
+kf_code kf_secure_channel_set_scp02_options(kf_secure_channel *channel, uint8_t options)
+{
+    if (channel->refused || channel->authenticated || channel->answer.protocol != 0x02) return KF_ERR_CHANNEL;
+    /* Implicit initiation and what belongs to it alone, the MAC over the AID as ICV. */
+    if ((options & KF_SCP02_EXPLICIT) == 0 || (options & 0x88u) != 0) return KF_ERR_UNSUPPORTED;
+    channel->answer.options = options;
+    return KF_OK;
+}
+
 void kf_secure_channel_set_logical_channel(kf_secure_channel *channel, unsigned logical_channel)
 {
     channel->logical_channel = logical_channel;
@@ -201,10 +220,13 @@ size_t kf_secure_channel_mac_size(const kf_secure_channel *channel)
     return channel->answer.protocol == 0x03 ? channel->answer.challenge_size : 8;
 }
 
-/* Amendment D table 7-5: each protection of responses or encryption builds on a lower one. */
-static bool level_exists(uint8_t level)
+/* Amendment D table 7-5: each protection of responses or encryption builds on a lower one. Card Specification
+ * table E-9 has the response MAC alone too, and no encrypted responses. */
+static bool level_exists(uint8_t protocol, uint8_t level)
 {
-    return level == 0x00 || level == 0x01 || level == 0x03 || level == 0x11 || level == 0x13 || level == 0x33;
+    if (level == 0x10) return protocol == 0x02;
+    if (level == 0x33) return protocol == 0x03;
+    return level == 0x00 || level == 0x01 || level == 0x03 || level == 0x11 || level == 0x13;
 }
 
 /* The wrapped command; the channel's state has advanced. */
@@ -231,8 +253,9 @@ kf_code kf_secure_channel_external_authenticate(kf_secure_channel *channel, uint
                                                 kf_error *error)
 {
     const kf_initialize_update *answer = &channel->answer;
+    if (channel->refused) return kf_fail(error, KF_ERR_CHANNEL, "the secure channel is closed");
     if (channel->authenticated) return kf_fail(error, KF_ERR_CHANNEL, "the secure channel is already open");
-    if (!level_exists(level))
+    if (!level_exists(answer->protocol, level))
         return kf_fail(error, KF_ERR_CHANNEL, "there is no security level %02X", (unsigned)level);
     uint8_t best = kf_secure_channel_best_level(answer->protocol, answer->options);
     if ((level & ~(unsigned)best) != 0)
@@ -263,22 +286,39 @@ kf_code kf_secure_channel_external_authenticate(kf_secure_channel *channel, uint
     return KF_OK;
 }
 
+/* Commands without a MAC go as they are; a response MAC may still be due. */
+static kf_code pass_on(kf_secure_channel *channel, kf_view plain_apdu, kf_buffer *wrapped)
+{
+    size_t size_before = wrapped->size;
+    kf_buffer_append(wrapped, plain_apdu);
+    kf_code code = kf_buffer_status(wrapped);
+    if (code != KF_OK) kf_buffer_truncate(wrapped, size_before);
+    if (code == KF_OK) channel->encryption_counter++;
+    return code;
+}
+
+static kf_code wrap_command(kf_secure_channel *channel, const kf_command *command, kf_view plain_apdu,
+                            kf_buffer *wrapped)
+{
+    bool remembers = (channel->level & KF_LEVEL_R_MAC) != 0 && channel->protocol->remember != NULL;
+    if (remembers) KF_TRY(channel->protocol->remember(channel, command));
+    kf_code code = (channel->level & KF_LEVEL_C_MAC) == 0 ? pass_on(channel, plain_apdu, wrapped)
+                                                          : protect(channel, command, wrapped);
+    if (code != KF_OK && remembers) kf_buffer_clear(&channel->sent.items[--channel->sent.count]);
+    return code;
+}
+
 kf_code kf_secure_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, kf_buffer *wrapped,
                                kf_exchange *ret_exchange)
 {
-    if (!channel->authenticated) return KF_ERR_CHANNEL;
+    if (!channel->authenticated || channel->refused) return KF_ERR_CHANNEL;
     kf_command command;
     KF_TRY(kf_command_parse(plain_apdu, &command));
-    if ((channel->level & KF_LEVEL_C_MAC) == 0) {
-        kf_buffer_append(wrapped, plain_apdu);
-        if (ret_exchange != NULL) *ret_exchange = (kf_exchange){0};
-        return kf_buffer_status(wrapped);
-    }
-    if (kf_class_is_secure(command.cla)) return KF_ERR_APDU;
+    if ((channel->level & KF_LEVEL_C_MAC) != 0 && kf_class_is_secure(command.cla)) return KF_ERR_APDU;
     kf_exchange before = {channel->level, {0}, channel->encryption_counter};
     memcpy(before.mac_chaining_value, channel->mac_chaining_value, sizeof(before.mac_chaining_value));
     size_t size_before = wrapped->size;
-    kf_code code = protect(channel, &command, wrapped);
+    kf_code code = wrap_command(channel, &command, plain_apdu, wrapped);
     if (code != KF_OK) {
         channel->encryption_counter = before.encryption_counter;
         memcpy(channel->mac_chaining_value, before.mac_chaining_value, sizeof(before.mac_chaining_value));
@@ -293,25 +333,29 @@ kf_code kf_secure_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, k
     return KF_OK;
 }
 
-/* Errors are not protected (Amendment D 6.2.5); 9000 and the warnings are. */
-static bool carries_response_mac(uint16_t status_word)
+/* Errors are not protected (Amendment D 6.2.5); 9000 and the warnings are. Some cards with SCP02 put a MAC
+ * behind errors too. */
+static bool carries_response_mac(const kf_secure_channel *channel, const kf_response *response)
 {
-    unsigned sw1 = status_word >> 8;
-    return status_word == 0x9000 || sw1 == 0x62 || sw1 == 0x63;
+    unsigned sw1 = response->status_word >> 8;
+    if (response->status_word == 0x9000 || sw1 == 0x62 || sw1 == 0x63) return true;
+    return channel->answer.protocol == 0x02 && response->data.size > 0;
 }
 
 kf_code kf_secure_channel_unwrap(kf_secure_channel *channel, const kf_exchange *exchange, kf_view response,
                                  kf_buffer *data, uint16_t *ret_status_word)
 {
+    if (channel->refused) return KF_ERR_CHANNEL;
     kf_response parsed;
     KF_TRY(kf_response_parse(response, &parsed));
     size_t size_before = data->size;
     if ((exchange->level & KF_LEVEL_R_MAC) == 0) {
         kf_buffer_append(data, parsed.data);
-    } else if (carries_response_mac(parsed.status_word)) {
+    } else if (carries_response_mac(channel, &parsed)) {
         kf_code code = channel->protocol->unprotect(channel, exchange, &parsed, data);
         if (code != KF_OK) {
             kf_buffer_truncate(data, size_before);
+            if (code == KF_ERR_RESPONSE_MAC) kf_secure_channel_close(channel);
             return code;
         }
     }
@@ -333,6 +377,7 @@ kf_code kf_secure_channel_encrypt_data(kf_secure_channel *channel, kf_view plain
 
 kf_code kf_secure_channel_encrypt_key(kf_secure_channel *channel, const kf_secret *key, kf_buffer *encrypted)
 {
+    if (channel->data_encryption == NULL) return KF_ERR_CHANNEL;
     KF_CLEANUP(kf_buffer_clear) kf_buffer padded = KF_BUFFER_INIT;
     size_t block_size = channel->protocol->data_block_size;
     kf_buffer_append(&padded, kf_secret_expose(key));

@@ -161,6 +161,7 @@ const kat_family kat_card_families[] = {
     {"scp02", kat_check_session},
     {"scp02_kdf", kat_check_scp02_keys},
     {"scp02_negative", kat_check_refused_session},
+    {"scp02_rmac", kat_check_scp02_response_mac},
     {"scp03", kat_check_session},
     {"scp03_card_challenge", kat_check_card_challenge},
     {"scp03_kdf", kat_check_scp03_derivation},

@@ -8,6 +8,7 @@
 void kat_check_session(const json_t *entry, kat_report *report);
 void kat_check_refused_session(const json_t *entry, kat_report *report);
 void kat_check_scp02_keys(const json_t *entry, kat_report *report);
+void kat_check_scp02_response_mac(const json_t *entry, kat_report *report);
 void kat_check_scp03_derivation(const json_t *entry, kat_report *report);
 void kat_check_card_challenge(const json_t *entry, kat_report *report);
 void kat_check_put_key(const json_t *entry, kat_report *report);

@@ -118,6 +118,15 @@ static void add_published_le(const json_t *entry, kf_buffer *apdu)
     if (digits == 2 * apdu->size + 2 && strcmp(wanted + digits - 2, "00") == 0) kf_buffer_append_u8(apdu, 0);
 }
 
+/* SCP02's i stands in the vector alone. */
+static bool set_published_options(kat_report *report, const json_t *entry, kf_secure_channel *channel)
+{
+    if (channel->answer.protocol != 0x02 || !kat_has(entry, "i_param")) return true;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer options = KF_BUFFER_INIT;
+    if (!kat_need_hex(report, entry, "i_param", &options) || options.size != 1) return false;
+    return kat_ok(report, kf_secure_channel_set_scp02_options(channel, options.data[0]), "i_param");
+}
+
 static void check_authenticated(kat_report *report, const json_t *entry, kf_secure_channel *channel)
 {
     if (!kat_has(entry, "security_level")) return;
@@ -125,6 +134,7 @@ static void check_authenticated(kat_report *report, const json_t *entry, kf_secu
     KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
     kf_error error = {0};
     if (!kat_need_hex(report, entry, "security_level", &level) || level.size != 1) return;
+    if (!set_published_options(report, entry, channel)) return;
     if (kf_secure_channel_external_authenticate(channel, level.data[0], &apdu, &error) != KF_OK) {
         kat_fault(report, "EXTERNAL AUTHENTICATE: %s", kf_error_text(&error));
         return;
@@ -270,10 +280,58 @@ void kat_check_scp02_keys(const json_t *entry, kat_report *report)
     start_scp02(report, entry, key, channel);
     expect_session_kcv(report, entry, "kcv_s_enc", channel->session_enc);
     expect_session_kcv(report, entry, "kcv_s_mac", channel->session_mac);
+    expect_session_kcv(report, entry, "kcv_s_rmac", channel->session_rmac);
     expect_session_kcv(report, entry, "kcv_s_dek", channel->data_encryption);
     if (channel->session_enc == NULL) return;
     expect_session_key(report, entry, "s_enc", channel->session_enc);
     kat_expect_hex(report, entry, "card_cryptogram", kf_view_of(channel->card_cryptogram, 8));
+}
+
+static void check_response_mac(kat_report *report, const json_t *entry, kf_secure_channel *channel)
+{
+    const char *wire = json_string_value(kat_expected(report, entry, "response_wire"));
+    KF_CLEANUP(kf_buffer_clear) kf_buffer command = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer wrapped = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer response = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer wanted = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer plain = KF_BUFFER_INIT;
+    if (wire == NULL || !kat_ok(report, kf_hex_decode_append(wire, &response), "response_wire")) return;
+    if (!kat_need_hex(report, entry, "command_plain", &command)) return;
+    if (!kat_need_hex(report, entry, "response_plain", &wanted)) return;
+    kf_exchange exchange;
+    kf_code code = kf_secure_channel_wrap(channel, kf_buffer_view(&command), &wrapped, &exchange);
+    if (!kat_ok(report, code, "kf_secure_channel_wrap")) return;
+    uint16_t status_word;
+    code = kf_secure_channel_unwrap(channel, &exchange, kf_buffer_view(&response), &plain, &status_word);
+    if (!kat_ok(report, code, "kf_secure_channel_unwrap")) return;
+    kf_buffer_append_u16(&plain, status_word);
+    kat_compare(report, "response_plain", kf_buffer_view(&wanted), kf_buffer_view(&plain));
+}
+
+void kat_check_scp02_response_mac(const json_t *entry, kat_report *report)
+{
+    const char *member = kat_has(entry, "key") ? "key" : "key_enc";
+    KF_CLEANUP(kf_secret_free) kf_secret *key = kat_need_secret(report, entry, member);
+    KF_CLEANUP(kf_secure_channel_free) kf_secure_channel *channel = calloc(1, sizeof(*channel));
+    KF_CLEANUP(kf_buffer_clear) kf_buffer setting = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
+    if (key == NULL || channel == NULL) return;
+    start_scp02(report, entry, key, channel);
+    channel->protocol = &kf_protocol_scp02;
+    channel->answer.protocol = 0x02;
+    channel->answer.cryptogram_size = 8;
+    if (kf_hex_decode_append(kat_text_or(entry, "i_param", "75"), &setting) != KF_OK ||
+        !kat_need_hex(report, entry, "security_level", &setting) || setting.size != 2) {
+        kat_fault(report, "i_param or security_level has the wrong form");
+        return;
+    }
+    kf_error error = {0};
+    kf_code code = kf_secure_channel_set_scp02_options(channel, setting.data[0]);
+    if (!kat_ok(report, code, "kf_secure_channel_set_scp02_options")) return;
+    code = kf_secure_channel_external_authenticate(channel, setting.data[1], &apdu, &error);
+    if (!kat_ok(report, code, "kf_secure_channel_external_authenticate")) return;
+    kat_expect_hex(report, entry, "external_authenticate", kf_buffer_view(&apdu));
+    check_response_mac(report, entry, channel);
 }
 
 /* A channel with nothing but the key that encrypts keys. */

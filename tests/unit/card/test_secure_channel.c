@@ -245,7 +245,30 @@ static void wrapping_again_gives_the_same_bytes_and_unwraps_the_old_responses(vo
     }
 }
 
-static void any_flip_in_a_response_is_noticed(void **state)
+/* On a channel of its own: a wrong response closes it. */
+static kf_code unwrap_in_new_channel(const session *s, kf_view response, kf_buffer *out,
+                                     uint16_t *status_word)
+{
+    KF_CLEANUP(kf_secure_channel_free) kf_secure_channel *channel = open_channel(s);
+    authenticate(channel, 0x33);
+    BYTES(plain, "80CA006600");
+    EMPTY(wrapped);
+    kf_exchange exchange;
+    assert_int_equal(kf_secure_channel_wrap(channel, kf_buffer_view(&plain), &wrapped, &exchange), KF_OK);
+    kf_code code = kf_secure_channel_unwrap(channel, &exchange, response, out, status_word);
+    if (code == KF_ERR_RESPONSE_MAC) {
+        EMPTY(nothing);
+        uint16_t none;
+        assert_int_equal(kf_secure_channel_wrap(channel, kf_buffer_view(&plain), &nothing, NULL),
+                         KF_ERR_CHANNEL);
+        assert_int_equal(kf_secure_channel_unwrap(channel, &exchange, response, &nothing, &none),
+                         KF_ERR_CHANNEL);
+        assert_int_equal(nothing.size, 0);
+    }
+    return code;
+}
+
+static void any_flip_in_a_response_is_noticed_and_closes_the_channel(void **state)
 {
     (void)state;
     static const uint8_t options[] = {0x70, 0x71};
@@ -266,8 +289,7 @@ static void any_flip_in_a_response_is_noticed(void **state)
             EMPTY(out);
             uint16_t status_word = 0x1234;
             response.data[i] ^= 0x01;
-            kf_code code = kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&response), &out,
-                                                    &status_word);
+            kf_code code = unwrap_in_new_channel(s, kf_buffer_view(&response), &out, &status_word);
             response.data[i] ^= 0x01;
             if (i == response.size - 1) continue; /* 9001 is no status word under a MAC */
             assert_int_equal(code, KF_ERR_RESPONSE_MAC);
@@ -280,9 +302,8 @@ static void any_flip_in_a_response_is_noticed(void **state)
             uint16_t status_word;
             kf_buffer_append(&cut, kf_view_of(response.data, size));
             kf_buffer_append_u16(&cut, 0x9000);
-            assert_int_equal(
-                kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&cut), &out, &status_word),
-                KF_ERR_RESPONSE_MAC);
+            assert_int_equal(unwrap_in_new_channel(s, kf_buffer_view(&cut), &out, &status_word),
+                             KF_ERR_RESPONSE_MAC);
         }
     }
 }
@@ -290,36 +311,36 @@ static void any_flip_in_a_response_is_noticed(void **state)
 static void warnings_carry_a_mac_and_errors_do_not(void **state)
 {
     (void)state;
-    SESSION(s, 0x70);
-    authenticate(s->channel, 0x13);
-    BYTES(plain, "80F24002024F0000");
-    EMPTY(wrapped);
-    kf_exchange exchange;
-    assert_int_equal(kf_secure_channel_wrap(s->channel, kf_buffer_view(&plain), &wrapped, &exchange), KF_OK);
     static const uint16_t warnings[] = {0x6310, 0x6283, 0x6200};
     for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++) {
+        SESSION(s, 0x70);
+        authenticate(s->channel, 0x13);
+        BYTES(plain, "80F24002024F0000");
+        EMPTY(wrapped);
+        kf_exchange exchange;
+        assert_int_equal(kf_secure_channel_wrap(s->channel, kf_buffer_view(&plain), &wrapped, &exchange),
+                         KF_OK);
+        BYTES(refused, "6A88");
         EMPTY(bare);
         EMPTY(protected);
         EMPTY(out);
         uint16_t status_word = 0;
         kf_buffer_append_u16(&bare, warnings[i]);
         assert_int_equal(
-            kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&bare), &out, &status_word),
-            KF_ERR_RESPONSE_MAC);
+            kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&refused), &out, &status_word),
+            KF_OK);
+        assert_int_equal(status_word, 0x6A88);
+        assert_int_equal(out.size, 0);
         channel_card_respond(&s->card, &exchange, kf_buffer_view(&plain), warnings[i], &protected);
         assert_int_equal(
             kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&protected), &out, &status_word),
             KF_OK);
         assert_int_equal(status_word, warnings[i]);
         assert_bytes(kf_buffer_view(&out), "80F24002024F0000");
+        assert_int_equal(
+            kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&bare), &out, &status_word),
+            KF_ERR_RESPONSE_MAC);
     }
-    BYTES(error, "6A88");
-    EMPTY(out);
-    uint16_t status_word = 0;
-    assert_int_equal(
-        kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&error), &out, &status_word), KF_OK);
-    assert_int_equal(status_word, 0x6A88);
-    assert_int_equal(out.size, 0);
 }
 
 static kf_code wrap_of_size(kf_secure_channel *channel, size_t size, kf_buffer *wrapped)
@@ -448,7 +469,7 @@ int main(void)
         cmocka_unit_test(levels_are_those_that_exist_and_the_card_offers),
         cmocka_unit_test(nothing_is_wrapped_before_external_authenticate),
         cmocka_unit_test(wrapping_again_gives_the_same_bytes_and_unwraps_the_old_responses),
-        cmocka_unit_test(any_flip_in_a_response_is_noticed),
+        cmocka_unit_test(any_flip_in_a_response_is_noticed_and_closes_the_channel),
         cmocka_unit_test(warnings_carry_a_mac_and_errors_do_not),
         cmocka_unit_test(the_largest_data_fits_and_one_byte_more_does_not_and_changes_nothing),
         cmocka_unit_test(the_logical_channel_is_in_the_class_and_not_in_the_mac),
