@@ -1,11 +1,9 @@
 #include "softcard/blueprint.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cyaml/cyaml.h>
+#include "wire/config.h"
 
 #define TEXT(name, place, flags)                                                                             \
     CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER | (flags), softcard_blueprint, place, 0, 256)
@@ -60,22 +58,6 @@ static const cyaml_schema_value_t card_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, softcard_blueprint, card_fields),
 };
 
-typedef struct first_message {
-    char text[KF_ERROR_MESSAGE_SIZE / 2];
-} first_message;
-
-/* The first message says what was wrong; those behind it where. */
-KF_PRINTF(3, 0)
-static void remember_message(cyaml_log_t level, void *context, const char *format, va_list arguments)
-{
-    (void)level;
-    first_message *message = context;
-    size_t used = strlen(message->text);
-    if (vsnprintf(message->text + used, sizeof message->text - used, format, arguments) < 0) return;
-    for (char *place = message->text; *place != '\0'; place++)
-        if (*place == '\n') *place = ' ';
-}
-
 static const cyaml_config_t quiet = {
     .log_level = CYAML_LOG_ERROR,
     .mem_fn = cyaml_mem,
@@ -84,15 +66,9 @@ static const cyaml_config_t quiet = {
 
 kf_code softcard_blueprint_read(const char *path, softcard_blueprint **ret_blueprint, kf_error *error)
 {
-    first_message message = {""};
-    cyaml_config_t config = quiet;
-    config.log_fn = remember_message;
-    config.log_ctx = &message;
-    softcard_blueprint *blueprint = NULL;
-    cyaml_err_t result = cyaml_load_file(path, &config, &card_schema, (cyaml_data_t **)&blueprint, NULL);
-    if (result != CYAML_OK)
-        return kf_fail(error, KF_ERR_CONFIGURATION, "%s: %s: %s", path, cyaml_strerror(result), message.text);
-    *ret_blueprint = blueprint;
+    void *loaded = NULL;
+    KF_TRY(kf_config_load(path, &card_schema, &loaded, error));
+    *ret_blueprint = loaded;
     return KF_OK;
 }
 

@@ -85,17 +85,6 @@ static void try_vpcd(softcard_runner *runner)
         kf_log(KF_LOG_DEBUG, "%s", error.message);
 }
 
-static void take_reader(softcard_runner *runner)
-{
-    int connection;
-    if (softcard_socket_accept(runner->listener, &connection) != KF_OK) return;
-    if (!runner->inserted || runner->connection >= 0) {
-        close(connection);
-        return;
-    }
-    runner->connection = connection;
-}
-
 /* A card without contacts: with vpcd it stays away until it is inserted again, where somebody can say so. */
 static void lose_power(softcard_runner *runner)
 {
@@ -124,6 +113,26 @@ static void serve_reader(softcard_runner *runner)
         kf_log(KF_LOG_INFO, "the card lost its contacts: %s", kf_code_meaning(code));
         lose_power(runner);
     }
+}
+
+static bool has_hung_up(int connection)
+{
+    struct pollfd place = {.fd = connection, .events = POLLRDHUP};
+    return connection >= 0 && poll(&place, 1, 0) > 0;
+}
+
+static void take_reader(softcard_runner *runner)
+{
+    int connection;
+    /* What a reader that left has still sent comes before the next reader, who would else be turned away. */
+    while (has_hung_up(runner->connection))
+        serve_reader(runner);
+    if (softcard_socket_accept(runner->listener, &connection) != KF_OK) return;
+    if (!runner->inserted || runner->connection >= 0) {
+        close(connection);
+        return;
+    }
+    runner->connection = connection;
 }
 
 static void take_control(softcard_runner *runner)
