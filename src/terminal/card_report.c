@@ -6,13 +6,16 @@
 
 #include <keyfill/globalplatform.h>
 #include <keyfill/hex.h>
+#include <keyfill/tlv.h>
 
+#include "base/log.h"
 #include "wire/json.h"
 
 #define STATUS_SECURITY 0x6982 /* security status not satisfied */
 #define STATUS_BLOCKED 0x6983  /* authentication method blocked */
 #define STATUS_OK 0x9000
-#define TRIES_LEFT_MIN 2 /* the last try is the card holder's own */
+#define IDENTIFIER_MAX ((size_t)64) /* bytes of CPLC and key diversification data that the units take */
+#define TRIES_LEFT_MIN 2            /* the last try is the card holder's own */
 
 /* The USIM's registered identifier and application code (ETSI TS 101 220 annex E): a partial AID selects it.
  */
@@ -233,13 +236,29 @@ static kf_code report_files(report_reading *reading, kf_error *error)
     return report_file(reading, &number, decode_number, &reading->report.number, error);
 }
 
-static kf_code report_data(report_reading *reading, uint16_t tag, kf_card_response *ret_data, kf_error *error)
+/* Whether it begins with a whole data object of that tag. */
+static bool is_object(kf_view data, uint16_t tag, size_t limit)
+{
+    kf_cursor cursor = kf_cursor_of(data);
+    kf_tlv object;
+    return data.size <= limit && kf_tlv_read(&cursor, &object) == KF_OK && object.tag == tag;
+}
+
+/* What is no such object is left out of the report, as if the card had none: nothing rests on it. */
+static kf_code report_data(report_reading *reading, uint16_t tag, size_t limit, kf_card_response *ret_data,
+                           kf_error *error)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
     kf_card_response response;
     kf_code built = kf_gp_get_data(tag, &apdu);
     KF_TRY(send_built(reading, built, &apdu, &response, error));
-    if (kf_card_response_status_word(&response) == STATUS_OK) *ret_data = response;
+    if (kf_card_response_status_word(&response) != STATUS_OK) return KF_OK;
+    if (is_object(kf_card_response_data(&response), tag, limit))
+        *ret_data = response;
+    else
+        kf_log(KF_LOG_WARNING,
+               "GET DATA %04X: the card's %zu bytes are no such data object; they are left out", tag,
+               kf_card_response_data(&response).size);
     return KF_OK;
 }
 
@@ -249,10 +268,10 @@ static kf_code report_security_domain(report_reading *reading, kf_error *error)
     kf_card_response response;
     kf_code built = kf_gp_select(kf_view_of(NULL, 0), &apdu);
     KF_TRY(send_built(reading, built, &apdu, &response, error));
-    KF_TRY(report_data(reading, 0x9F7F, &reading->report.cplc, error));
-    KF_TRY(report_data(reading, 0x0066, &reading->report.recognition_data, error));
-    KF_TRY(report_data(reading, 0x00E0, &reading->report.key_information, error));
-    return report_data(reading, 0x00CF, &reading->report.diversification_data, error);
+    KF_TRY(report_data(reading, 0x9F7F, IDENTIFIER_MAX, &reading->report.cplc, error));
+    KF_TRY(report_data(reading, 0x0066, KF_READER_RESPONSE_MAX, &reading->report.recognition_data, error));
+    KF_TRY(report_data(reading, 0x00E0, KF_READER_RESPONSE_MAX, &reading->report.key_information, error));
+    return report_data(reading, 0x00CF, IDENTIFIER_MAX, &reading->report.diversification_data, error);
 }
 
 kf_code kf_card_report_read(kf_reader *reader, const kf_answer_to_reset *atr,

@@ -180,6 +180,25 @@ static kf_code is_done(const json_t *answer, bool *ret_done, kf_error *error)
     return KF_OK;
 }
 
+/* The terminal knows better than those behind it why there was no answer. */
+static kf_code tell_stop(const operation_run *run, const kf_script_stop *stop, kf_error *error)
+{
+    const char *label = run->trace.count > 0 ? run->trace.lines[run->trace.count - 1].label : "";
+    return kf_fail(error, stop->code, "%s: %.300s; present the card again", label,
+                   kf_error_text(&stop->error));
+}
+
+/* What the clerk can do about a card that answered, but not as it should. */
+static kf_code advise(kf_code code, kf_error *error)
+{
+    if (code != KF_ERR_STATUS_WORD && code != KF_ERR_RESPONSE_MAC && code != KF_ERR_APDU &&
+        code != KF_ERR_TLV && code != KF_ERR_CARD_DATA)
+        return code;
+    kf_error told = *error;
+    return kf_fail(error, code, "%.400s; present the card again, and if that does not help take another card",
+                   kf_error_text(&told));
+}
+
 static kf_code take_steps(operation_run *run, json_t **answer, kf_error *error)
 {
     bool stopped_before = false;
@@ -191,13 +210,12 @@ static kf_code take_steps(operation_run *run, json_t **answer, kf_error *error)
             return kf_fail(error, KF_ERR_PEER,
                            "the host does not come to an end after %d messages; request %s", ROUND_TRIPS_MAX,
                            run->operation->id);
-        kf_script_stop stop;
-        KF_TRY(take_step(run, answer, &stop, error));
+        kf_script_stop stop = {.code = KF_OK};
+        kf_code code = take_step(run, answer, &stop, error);
+        if (stop.code != KF_OK && code == KF_ERR_CARD_REMOVED) return tell_stop(run, &stop, error);
+        if (code != KF_OK) return advise(code, error);
         /* Told once, the host knows; with a card that does not come back there is no more to do. */
-        if (stop.code != KF_OK && stopped_before) {
-            if (error != NULL) *error = stop.error;
-            return kf_fail_plain(error, stop.code);
-        }
+        if (stop.code != KF_OK && stopped_before) return tell_stop(run, &stop, error);
         stopped_before = stop.code != KF_OK;
     }
 }
@@ -252,8 +270,9 @@ static kf_code carry_out(operation_run *run, const json_t *asked, json_t **ret_r
     kf_card_report report;
     KF_TRY(check_members(asked, error));
     KF_TRY(pin1_of(asked, &pin1, error));
-    KF_TRY(kf_operation_read_card(run->operation, pin1, &report, error));
-    kf_code code = make_request(run, asked, &report, &request);
+    kf_code code = kf_operation_read_card(run->operation, pin1, &report, error);
+    if (code != KF_OK) return code == KF_ERR_APDU ? advise(code, error) : code;
+    code = make_request(run, asked, &report, &request);
     if (code != KF_OK) return kf_fail_plain(error, code);
     KF_TRY(post(run, "/v1/requests", request, BEGIN_TRIES, &answer, error));
     KF_TRY(take_steps(run, &answer, error));
