@@ -136,7 +136,7 @@ static kf_code exchange(kf_reader *reader, kf_view command, kf_deadline deadline
         reader->driver->transmit(reader->state, command, kf_deadline_left(deadline), &response, error);
     if (code != KF_OK) return note_failure(reader, code);
     if (response.size < 2)
-        return kf_fail(error, KF_ERR_APDU, "the card answered with %zu bytes, less than a status word",
+        return kf_fail(error, KF_ERR_APDU, "the card's answer is shorter than a status word (%zu of 2 bytes)",
                        response.size);
     *ret_response = response;
     return KF_OK;
