@@ -431,6 +431,12 @@ static kf_code advance_contact(const kf_procedure_context *context, kf_procedure
     KF_TRY(kf_answers_follow(&script, answers->answers, error));
     kf_contact contact;
     KF_TRY(kf_contact_read(context->profile, &layout, answers->answers, &contact));
+    if (contact.domain_answer.size == 0 && contact.issuer_answer.size == 0)
+        return kf_fail(
+            error, KF_ERR_STATE,
+            "the card has no security domain %s, which would hold its key: a blank card is filled, "
+            "not refilled",
+            kf_hex_show(kf_aid_view(&context->profile->domain)).text);
     return take_contact(context, state, &contact, answers, result, error);
 }
 

@@ -141,6 +141,15 @@ static kf_code put_both_domains(const kf_procedure_state *state, const kf_profil
     return put_update(script, state, profile, true, &layout->issuer_update[1]);
 }
 
+/* A refill has nothing to ask a card that says it has no such domain; advance_contact puts it into words. */
+static kf_code put_own_domain(const kf_procedure_state *state, const kf_profile *profile, kf_script *script,
+                              kf_contact_layout *layout)
+{
+    KF_TRY(put_update(script, state, profile, false, &layout->domain_update[0]));
+    kf_script_entry *select = &script->entries[layout->domain_update[0] - 1];
+    return kf_script_accept_also(select, 0x6A82, 0xFFFF, KF_SCRIPT_END);
+}
+
 static void layout_clear(kf_contact_layout *layout)
 {
     memset(layout, 0xFF, sizeof *layout); /* every member is KF_CONTACT_NONE */
@@ -155,7 +164,7 @@ kf_code kf_contact_script(const kf_procedure_state *state, const kf_profile *pro
     case KF_OPERATION_CLEAR:
         KF_TRY(put_sim_part(state, profile, script, ret_layout));
         return put_both_domains(state, profile, script, ret_layout);
-    case KF_OPERATION_REFILL: return put_update(script, state, profile, false, &ret_layout->domain_update[0]);
+    case KF_OPERATION_REFILL: return put_own_domain(state, profile, script, ret_layout);
     case KF_OPERATION_APP_LOAD:
     case KF_OPERATION_APP_LIST:
     case KF_OPERATION_APP_DELETE:
