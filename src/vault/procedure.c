@@ -126,8 +126,8 @@ kf_code kf_procedure_begin(const kf_procedure_context *context, const kf_procedu
 static kf_code update_of(kf_view answer, const char *which, kf_initialize_update *ret_update,
                          kf_hex_text *ret_data, kf_error *error)
 {
-    if (kf_initialize_update_parse(answer, ret_update, error) != KF_OK)
-        return kf_error_prefix(error, "%s", which);
+    kf_code code = kf_initialize_update_parse(answer, ret_update, error);
+    if (code != KF_OK) return error != NULL ? kf_error_prefix(error, "%s", which) : code;
     if (ret_update->protocol != SCP03)
         return kf_fail(error, KF_ERR_CARD_UNSUITABLE,
                        "%s: the card answers with SCP%02X; the profile's AES keys open SCP03 alone", which,
@@ -278,13 +278,14 @@ static kf_code finish_key(const kf_procedure_context *context, kf_procedure_stat
                     record->number, record->present.generation, result->kcv);
 }
 
-/* Blank needs a proof: a response MAC, or a preloaded domain's cryptogram under its first keys. */
+/* Blank needs a proof: a response MAC, or a preloaded domain's cryptogram under first keys of its own. */
 static kf_code finish_clear(const kf_profile *profile, kf_procedure_state *state, kf_procedure_result *result)
 {
     kf_card_record *record = &state->record;
     if (record->state == KF_CARD_BLANK)
         return describe(result, "cleared: the card was blank; nothing had to be done");
-    bool restored = state->facts.domain_present && profile->key_injection == KF_INJECT_PRELOADED;
+    bool restored = state->facts.domain_present && profile->key_injection == KF_INJECT_PRELOADED &&
+                    profile->preloaded_base_key[0] != '\0';
     if (!kf_profile_has_response_mac(profile) && !restored) {
         record->state = KF_CARD_UNKNOWN;
         return describe(

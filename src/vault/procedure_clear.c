@@ -58,16 +58,36 @@ static kf_code add_delete(const kf_session_build *build, kf_session *session)
     return kf_gp_delete(kf_aid_view(&build->context->profile->domain), true, &command->apdu);
 }
 
+static kf_code add_delete_key(uint8_t version, kf_session *session)
+{
+    kf_session_command *command = kf_session_append(session, "DELETE key", true);
+    if (command == NULL) return KF_ERR_MEMORY;
+    return kf_gp_delete_key(version, 0, &command->apdu);
+}
+
+/* The domain is opened with its parent's keys, as one without keys is; it gets the card's key once more, is
+ * the only one that lists no other beside it, and loses it again. */
+static kf_code add_key_probe(const kf_session_build *build, kf_session *session, kf_error *error)
+{
+    const kf_card_record *record = &build->state->record;
+    const kf_card_key *ours = record->present.generation != 0 ? &record->present : &record->pending;
+    kf_card_keys keys = {0};
+    KF_TRY(kf_procedure_card_key(build->context, record, ours, &keys, error));
+    kf_code code = kf_command_put_key(build, &keys, 0, ours->key_version, session);
+    kf_card_keys_clear(&keys);
+    KF_TRY(code);
+    KF_TRY(kf_command_key_list(ours->key_version, session));
+    return add_delete_key(ours->key_version, session);
+}
+
 static kf_code add_restore(const kf_session_build *build, kf_session *session, kf_error *error)
 {
     const kf_profile *profile = build->context->profile;
     uint8_t version = kf_secure_channel_answer(build->channel)->key_version;
     KF_TRY(kf_command_erase_domain_tags(build, session, error));
-    if (profile->preloaded_base_key[0] == '\0') {
-        kf_session_command *command = kf_session_append(session, "DELETE key", true);
-        if (command == NULL) return KF_ERR_MEMORY;
-        return kf_gp_delete_key(version, 0, &command->apdu);
-    }
+    if (build->step.keys == KF_KEYS_FACTORY) return KF_OK;
+    if (build->step.keys == KF_KEYS_ISSUER) return add_key_probe(build, session, error);
+    if (profile->preloaded_base_key[0] == '\0') return add_delete_key(version, session);
     kf_card_keys keys = {0};
     kf_hex_text data = kf_hex_show(KF_VIEW(kf_secure_channel_answer(build->channel)->diversification_data));
     KF_TRY(kf_procedure_channel_keys(build->context, build->state, KF_KEYS_FACTORY, data.text, &keys, error));

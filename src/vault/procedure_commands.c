@@ -33,6 +33,14 @@ kf_code kf_command_put_key(const kf_session_build *build, const kf_card_keys *ke
     return kf_gp_put_key_expected(&put_key, &command->expected);
 }
 
+kf_code kf_command_key_list(uint8_t key_version, kf_session *session)
+{
+    kf_session_command *command = kf_session_append(session, "GET DATA key information", true);
+    if (command == NULL) return KF_ERR_MEMORY;
+    command->only_key_version = key_version;
+    return kf_gp_get_data(0x00E0, &command->apdu);
+}
+
 bool kf_field_is_written(const kf_procedure_state *state, const kf_profile *profile, size_t field)
 {
     const kf_procedure_request *request = &state->request;

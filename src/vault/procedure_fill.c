@@ -235,6 +235,8 @@ static kf_code key_session(const kf_session_build *build, kf_session *session, k
         kf_code code = kf_command_put_key(build, &keys, present_version, own_version, session);
         kf_card_keys_clear(&keys);
         KF_TRY(code);
+        if (build->step.keys == KF_KEYS_ISSUER)
+            KF_TRY(kf_command_key_list(build->state->record.pending.key_version, session));
     }
     return data_first ? KF_OK : kf_command_domain_tags(build, KF_STORE_WHOLE, session, error);
 }

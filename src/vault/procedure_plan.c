@@ -72,9 +72,8 @@ static void plan_clear(const kf_procedure_state *state, const kf_profile *profil
         add_step(plan, KF_SESSION_RESTORE, false, state->facts.domain_keys);
         if (kf_profile_has_place(profile, KF_PLACE_APPLICATION))
             add_step(plan, KF_SESSION_APPLY, true, KF_KEYS_ISSUER);
-        if (!kf_profile_has_response_mac(profile))
-            add_step(plan, KF_SESSION_PROOF, false,
-                     profile->preloaded_base_key[0] != '\0' ? KF_KEYS_FACTORY : KF_KEYS_ISSUER);
+        if (!kf_profile_has_response_mac(profile) && profile->preloaded_base_key[0] != '\0')
+            add_step(plan, KF_SESSION_PROOF, false, KF_KEYS_FACTORY);
     } else {
         add_step(plan, KF_SESSION_DELETE, true, KF_KEYS_ISSUER);
     }

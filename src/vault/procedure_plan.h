@@ -75,6 +75,7 @@ typedef struct kf_session_command {
     kf_command_effect effect;
     size_t fields[KF_PROFILE_FIELDS_MAX]; /* KF_EFFECT_FIELD_WRITTEN: which */
     size_t field_count;
+    uint8_t only_key_version; /* the answer lists keys (E0), and all are of this version; 0: no list */
     bool has_expected;
     kf_buffer expected; /* the answer's data must be this */
 } kf_session_command;
@@ -121,6 +122,10 @@ kf_code kf_application_session(const kf_session_build *build, kf_session *sessio
 /* Shared by them (procedure_commands.c). */
 kf_code kf_command_put_key(const kf_session_build *build, const kf_card_keys *keys, uint8_t present_version,
                            uint8_t new_version, kf_session *session) KF_MUST_USE;
+/* GET DATA E0, where all keys have to be of that version. A domain without keys is opened with its parent's,
+ * and so a terminal that leaves out SELECT keeps the channel with the parent: the list under R-MAC shows
+ * whose channel it was. */
+kf_code kf_command_key_list(uint8_t key_version, kf_session *session) KF_MUST_USE;
 /* Whether this request writes the field: S5. */
 bool kf_field_is_written(const kf_procedure_state *state, const kf_profile *profile, size_t field);
 bool kf_domain_tags_are_due(const kf_session_build *build);

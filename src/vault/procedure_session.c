@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <keyfill/card_data.h>
 #include <keyfill/hex.h>
 
 #include "vault/procedure_plan.h"
@@ -272,6 +273,21 @@ static kf_code apply_effect(const kf_session_command *command, const kf_profile 
     }
 }
 
+static kf_code check_key_list(const kf_session_command *command, kf_view data, kf_error *error)
+{
+    kf_key_information list;
+    if (kf_key_information_parse(data, &list) != KF_OK || list.count == 0)
+        return kf_fail(error, KF_ERR_CARD_DATA, "%s: the card's list of its keys is malformed",
+                       command->label);
+    for (size_t i = 0; i < list.count; i++)
+        if (list.entries[i].key_version != command->only_key_version)
+            return kf_fail(error, KF_ERR_CHANNEL,
+                           "%s: the security domain lists a key of version 0x%02X beside 0x%02X: the channel "
+                           "was not with the domain that was selected",
+                           command->label, list.entries[i].key_version, command->only_key_version);
+    return KF_OK;
+}
+
 /* One answer: its MAC, its data, its effect. `ret_more`: a list is not at its end. */
 static kf_code check_answer(const kf_session_script *script, const kf_profile *profile,
                             const kf_script_answer *answer, kf_procedure_state *state, bool *ret_more,
@@ -300,6 +316,7 @@ static kf_code check_answer(const kf_session_script *script, const kf_profile *p
         !kf_view_equal(kf_buffer_view(&data), kf_buffer_view(&command->expected)))
         return kf_fail(error, KF_ERR_CARD_DATA, "%s: the card's answer is not what was written",
                        command->label);
+    if (command->only_key_version != 0) KF_TRY(check_key_list(command, kf_buffer_view(&data), error));
     if (command->more_ends && status_word == 0x6310) {
         if (state->list_pages[command->list] == UINT8_MAX)
             return kf_fail(error, KF_ERR_TOO_LONG, "%s: the card's list does not end", command->label);

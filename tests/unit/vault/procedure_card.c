@@ -55,7 +55,7 @@ static softcard_blueprint *blueprint_of(const card_choice *choice)
     assert_int_equal(softcard_blueprint_new(&blueprint), KF_OK);
     set(&blueprint->iccid, ICCID);
     set(&blueprint->imsi, "460001234567890");
-    set(&blueprint->kdd, KDD);
+    set(&blueprint->kdd, choice->kdd != NULL ? choice->kdd : KDD);
     if (choice->parameter != NULL) set(&blueprint->parameter, choice->parameter);
     if (!choice->no_adm) {
         set(&blueprint->adm1_master_key, ADM_KEY);
@@ -444,6 +444,20 @@ static softcard_application *find(softcard_state *state, const char *digits)
     return softcard_application_find(state, &aid);
 }
 
+/* The key that a preloaded domain came with. */
+static bool holds_factory(const softcard_application *domain)
+{
+    KF_CLEANUP(kf_diversification_free) kf_diversification *template = NULL;
+    KF_CLEANUP(kf_secret_free) kf_secret *base = NULL;
+    KF_CLEANUP(kf_secret_free) kf_secret *key = NULL;
+    const kf_field fields[] = {{"kdd", KDD}};
+    assert_int_equal(kf_diversification_parse(MAKER_TEMPLATE, &template, NULL), KF_OK);
+    assert_int_equal(kf_hex_decode_secret(FACTORY_KEY, &base), KF_OK);
+    assert_int_equal(kf_diversify(template, KF_AES, base, (kf_fields){fields, 1}, KF_ROLE_ENC, &key, NULL),
+                     KF_OK);
+    return kf_secret_equal(domain->key_sets[0].keys[0].value, key);
+}
+
 static kf_secret *derive(const char *number, uint32_t generation, kf_key_role role)
 {
     KF_CLEANUP(kf_diversification_free) kf_diversification *template = NULL;
@@ -483,6 +497,15 @@ void assert_card_key(const test_bench *bench, const char *number, uint32_t gener
     }
 }
 
+void assert_no_card_key(const test_bench *bench, const char *number)
+{
+    softcard_state *state = card_state(bench);
+    const softcard_application *domain = find(state, DOMAIN_AID);
+    for (uint32_t generation = 1; domain != NULL && generation < 5; generation++)
+        assert_false(holds(domain, number, generation));
+    softcard_state_free(&state);
+}
+
 void assert_no_domain(const test_bench *bench)
 {
     softcard_state *state = card_state(bench);
@@ -495,7 +518,7 @@ void assert_key_is_nameable(const test_bench *bench)
     softcard_state *state = card_state(bench);
     const softcard_application *domain = find(state, DOMAIN_AID);
     const kf_card_record *record = &bench->record;
-    if (domain != NULL && domain->key_set_count > 0) {
+    if (domain != NULL && domain->key_set_count > 0 && !holds_factory(domain)) {
         assert_true(bench->has_record);
         const char *number = kf_named_values_get(&record->derivation, "number");
         assert_non_null(number);

@@ -56,6 +56,7 @@ typedef struct card_choice {
     bool factory_keys;       /* with keys diversified from FACTORY_KEY, */
     const char *domain_keys; /* or with these */
     unsigned applets;        /* instances of the payment application; the first is APPLET_AID */
+    const char *kdd;         /* NULL: KDD */
     bool no_adm;             /* ADM1 is another than the base key's */
 } card_choice;
 
@@ -126,6 +127,8 @@ softcard_state *card_state(const test_bench *bench);
 /* Wants the domain to hold exactly the key set that number and generation give. */
 void assert_card_key(const test_bench *bench, const char *number, uint32_t generation);
 void assert_no_domain(const test_bench *bench);
+/* Wants no key that the number's first generations give. */
+void assert_no_card_key(const test_bench *bench, const char *number);
 /* Record and card agree: one of the keys on record opens the domain, or it has none of its own. */
 void assert_key_is_nameable(const test_bench *bench);
 bool seen(const test_bench *bench, kf_view bytes);
