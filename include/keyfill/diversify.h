@@ -30,6 +30,7 @@
  *                     before a shorter one: emv-option-a(pan/bcd/left-0,psn/bcd/1/left-0)
  *     emv-option-b    EMV Book 2 A1.4.2: up to 9 bytes (16 digits and a sequence number) as option A,
  *                     beyond that through SHA-1
+ *     emv-option-c    EMV Book 2 A1.4.3: AES, no parity; input 1 to 16 bytes, zeros before a shorter one
  *     pboc-3des       JR/T 0025.7: 3DES of 16 bytes, E(input) || E(~input), parity left alone; input 8 bytes
  *     pboc-sm4        JR/T 0025.17: E(input || ~input); input 8 bytes
  *     visa2           input: 10 bytes of key diversification data, then the role: visa2(kdd/hex/10,role);

@@ -2,6 +2,7 @@
 
 #include "crypto/digest.h"
 #include "crypto/diversify_plan.h"
+#include "crypto/parity.h"
 
 #include <keyfill/kdf.h>
 
@@ -104,21 +105,10 @@ static kf_code derive_pboc(kf_cipher *cipher, kf_view input, uint8_t *ret_key)
     return kf_cipher_encrypt_blocks(cipher, KF_VIEW(block), ret_key);
 }
 
-static void set_odd_parity(uint8_t *key, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        unsigned bits = key[i] >> 1;
-        bits ^= bits >> 4;
-        bits ^= bits >> 2;
-        bits ^= bits >> 1;
-        key[i] = (uint8_t)((key[i] & 0xFEU) | (~bits & 1U));
-    }
-}
-
 static kf_code derive_emv(kf_cipher *cipher, const uint8_t digits[FACTOR_SIZE], uint8_t *ret_key)
 {
     KF_TRY(derive_pboc(cipher, kf_view_of(digits, FACTOR_SIZE), ret_key));
-    set_odd_parity(ret_key, 2 * FACTOR_SIZE);
+    kf_set_odd_parity(ret_key, 2 * FACTOR_SIZE);
     return KF_OK;
 }
 
@@ -154,6 +144,18 @@ static kf_code derive_emv_option_b(kf_cipher *cipher, kf_view input, uint8_t *re
     KF_TRY(kf_sha1_of_emv_option_b(input, hash));
     decimalise(hash, digits);
     return derive_emv(cipher, digits, ret_key);
+}
+
+/* A1.4.3: E(Y), and E(~Y) behind it for keys longer than a block. */
+static kf_code derive_emv_option_c(kf_cipher *cipher, kf_view input, uint8_t *ret_key)
+{
+    KF_CLEANUP(kf_wipe_block32) uint8_t blocks[2 * KF_BLOCK_MAX] = {0};
+    memcpy(blocks + KF_BLOCK_MAX - input.size, input.data, input.size);
+    for (size_t i = 0; i < KF_BLOCK_MAX; i++)
+        blocks[KF_BLOCK_MAX + i] = (uint8_t)~blocks[i];
+    KF_TRY(kf_cipher_encrypt_blocks(cipher, KF_VIEW(blocks), blocks));
+    memcpy(ret_key, blocks, kf_cipher_key_size(cipher));
+    return KF_OK;
 }
 
 /* part || F0 || role || part || 0F || role, `part` being six bytes. */
@@ -203,6 +205,7 @@ static const kf_diversification_method methods[] = {
     {"an10922-3tdea", KF_TDES, 24, 1, 15, derive_an10922_3tdea},
     {"emv-option-a", KF_TDES, 16, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_emv_option_a},
     {"emv-option-b", KF_TDES, 16, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_emv_option_b},
+    {"emv-option-c", KF_AES, 0, 1, KF_BLOCK_MAX, derive_emv_option_c},
     {"pboc-3des", KF_TDES, 16, FACTOR_SIZE, FACTOR_SIZE, derive_pboc},
     {"pboc-sm4", KF_SM4, 16, FACTOR_SIZE, FACTOR_SIZE, derive_pboc},
     {"visa2", KF_TDES, 16, SET_INPUT, SET_INPUT, derive_visa2},
