@@ -251,6 +251,8 @@ const kat_family kat_crypto_families[] = {
     {"gp_diversify_kdf3", kat_check_gp_kdf3},
     {"pboc_diversify_des", kat_check_pboc_des},
     {"pboc_diversify_sm4", kat_check_pboc_sm4},
+    {"emv_ac", kat_check_emv_cryptogram},
+    {"emv_script", kat_check_emv_script},
     {"tr31", kat_check_key_block},
     {"tr31_kdf", kat_check_key_block_keys},
     {NULL, NULL},

@@ -18,6 +18,10 @@ void kat_check_gp_kdf3(const json_t *entry, kat_report *report);
 void kat_check_pboc_des(const json_t *entry, kat_report *report);
 void kat_check_pboc_sm4(const json_t *entry, kat_report *report);
 
+/* crypto_checks_emv.c */
+void kat_check_emv_cryptogram(const json_t *entry, kat_report *report);
+void kat_check_emv_script(const json_t *entry, kat_report *report);
+
 /* crypto_checks_key_block.c */
 void kat_check_key_block(const json_t *entry, kat_report *report);
 void kat_check_key_block_keys(const json_t *entry, kat_report *report);
