@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/log.h"
 #include "wire/config.h"
 
 #define TEXT(key) CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER, kf_host_config, key, 1, CYAML_UNLIMITED)
@@ -43,37 +42,16 @@ void kf_host_config_free(kf_host_config **config)
     *config = NULL;
 }
 
-static kf_code default_text(char **text, const char *value, kf_error *error)
-{
-    if (*text == NULL) *text = strdup(value);
-    return *text != NULL ? KF_OK : kf_fail_plain(error, KF_ERR_MEMORY);
-}
-
-typedef struct number_rule {
-    const char *key;
-    uint32_t *value;
-    uint32_t standard;
-    uint32_t most;
-} number_rule;
-
-static kf_code default_number(const char *path, const number_rule *rule, kf_error *error)
-{
-    if (*rule->value == 0) *rule->value = rule->standard;
-    if (*rule->value <= rule->most) return KF_OK;
-    return kf_fail(error, KF_ERR_CONFIGURATION, "%s: %s is %u; at most %u", path, rule->key, *rule->value,
-                   rule->most);
-}
-
 static kf_code fill_in_numbers(const char *path, kf_host_config *config, kf_error *error)
 {
-    const number_rule rules[] = {
+    const kf_config_number rules[] = {
         {"reservation_minutes", &config->reservation_minutes, 15, 1440},
         {"enrolment_minutes", &config->enrolment_minutes, 60, 10080},
         {"terminal_certificate_days", &config->terminal_certificate_days, 825, 3650},
         {"worker_threads", &config->worker_threads, 16, 256},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-        KF_TRY(default_number(path, &rules[i], error));
+        KF_TRY(kf_config_default_number(path, &rules[i], error));
     return KF_OK;
 }
 
@@ -92,17 +70,12 @@ static kf_code check_number_source(const char *path, const kf_host_config *confi
 
 static kf_code fill_in(const char *path, kf_host_config *config, kf_error *error)
 {
-    kf_log_level level;
-    KF_TRY(default_text(&config->address, "127.0.0.1", error));
-    KF_TRY(default_text(&config->log_level, "info", error));
-    KF_TRY(default_text(&config->number_source, "pool", error));
-    KF_TRY(default_text(&config->issuing_server_ca, config->ca, error));
+    KF_TRY(kf_config_default_text(&config->address, "127.0.0.1", error));
+    KF_TRY(kf_config_default_log_level(path, &config->log_level, error));
+    KF_TRY(kf_config_default_text(&config->number_source, "pool", error));
+    KF_TRY(kf_config_default_text(&config->issuing_server_ca, config->ca, error));
     KF_TRY(fill_in_numbers(path, config, error));
-    KF_TRY(check_number_source(path, config, error));
-    if (kf_log_level_from_name(config->log_level, &level) != KF_OK)
-        return kf_fail(error, KF_ERR_CONFIGURATION,
-                       "%s: log_level '%s' is none of error, warning, info, debug", path, config->log_level);
-    return KF_OK;
+    return check_number_source(path, config, error);
 }
 
 kf_code kf_host_config_load(const char *path, kf_host_config **ret_config, kf_error *error)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "card/script.h"
+#include "wire/request_json.h"
 #include "wire/script_json.h"
 
 #define NUMBER_TEXT_MAX 64 /* bytes read of a number, to be named if they are wrong */
@@ -19,72 +20,6 @@ static const operation_row operations[] = {
     {"clear", KF_OPERATION_CLEAR, false},       {"app-load", KF_OPERATION_APP_LOAD, true},
     {"app-list", KF_OPERATION_APP_LIST, false}, {"app-delete", KF_OPERATION_APP_DELETE, true},
 };
-
-kf_code kf_request_id_check(const char *id, kf_error *error)
-{
-    if (strlen(id) != KF_REQUEST_ID_SIZE || strspn(id, "0123456789abcdef") != KF_REQUEST_ID_SIZE)
-        return kf_fail(error, KF_ERR_FIELD, "id '%.80s': %d lower-case hexadecimal digits are needed", id,
-                       KF_REQUEST_ID_SIZE);
-    return KF_OK;
-}
-
-typedef struct text_rule {
-    const char *member;
-    const char *alphabet;
-    size_t least;
-    size_t most;
-} text_rule;
-
-static kf_code check_text(const json_t *object, const text_rule *rule, kf_error *error)
-{
-    const char *text = NULL;
-    KF_TRY(kf_json_text_optional(object, rule->member, rule->most, &text, error));
-    if (text == NULL) return KF_OK;
-    size_t size = strlen(text);
-    if (size < rule->least || strspn(text, rule->alphabet) != size)
-        return kf_fail(error, KF_ERR_FIELD, "card: %s '%s': %zu to %zu of %s are needed", rule->member, text,
-                       rule->least, rule->most, rule->alphabet);
-    return KF_OK;
-}
-
-static kf_code check_hex(const json_t *object, const char *member, size_t limit, kf_error *error)
-{
-    KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
-    return kf_json_hex_optional(object, member, limit, &bytes, error);
-}
-
-kf_code kf_card_report_check(const json_t *card, kf_error *error)
-{
-    static const char *const members[] = {"atr",
-                                          "iccid",
-                                          "imsi",
-                                          "number",
-                                          "cplc",
-                                          "recognition_data",
-                                          "key_information",
-                                          "diversification_data",
-                                          NULL};
-    /* ICCID: ITU-T E.118, with letters on Chinese cards; IMSI: ITU-T E.212. */
-    static const text_rule texts[] = {
-        {"iccid", "0123456789ABCDEF", 1, 20},
-        {"imsi", "0123456789", 1, 15},
-        {"number", "0123456789", KF_NUMBER_MIN, KF_NUMBER_MAX},
-    };
-    static const struct {
-        const char *member;
-        size_t limit; /* bytes */
-    } hexes[] = {{"atr", 33},
-                 {"cplc", 64},
-                 {"recognition_data", 512},
-                 {"key_information", 512},
-                 {"diversification_data", 64}};
-    KF_TRY(kf_json_only(card, members, error));
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        KF_TRY(check_text(card, &texts[i], error));
-    for (size_t i = 0; i < sizeof hexes / sizeof hexes[0]; i++)
-        KF_TRY(check_hex(card, hexes[i].member, hexes[i].limit, error));
-    return KF_OK;
-}
 
 static const operation_row *find_operation(const char *name)
 {
@@ -204,7 +139,6 @@ kf_code kf_request_form_read(const json_t *json, kf_request_form *ret_form, kf_e
 kf_code kf_request_message_check(const json_t *json, kf_error *error)
 {
     static const char *const members[] = {"step", "attempt", "token", "answers", "stopped", NULL};
-    static const char *const reasons[] = {"card-removed", "no-card", "reader", "timeout"};
     static const kf_json_range counts = {0, 1000000};
     int64_t number = 0;
     const char *text = NULL;
@@ -216,10 +150,5 @@ kf_code kf_request_message_check(const json_t *json, kf_error *error)
     kf_code code = kf_script_answers_from_json(json, &answers, error);
     kf_script_answers_clear(&answers);
     KF_TRY(code);
-    const char *stopped = NULL;
-    KF_TRY(kf_json_text_optional(json, "stopped", 32, &stopped, error));
-    if (stopped == NULL) return KF_OK;
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        if (strcmp(stopped, reasons[i]) == 0) return KF_OK;
-    return kf_fail(error, KF_ERR_FIELD, "stopped '%s': card-removed, no-card, reader or timeout", stopped);
+    return kf_stop_word_read(json, &text, error);
 }

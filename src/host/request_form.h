@@ -40,10 +40,6 @@ typedef struct kf_request_form {
 /* Where a fill names no number_source, it is `typed` if a number is given, `card` if the card has one, else
  * `allocate`. KF_ERR_OPERATION for an unknown operation, KF_ERR_FIELD for the rest. */
 kf_code kf_request_form_read(const json_t *json, kf_request_form *ret_form, kf_error *error) KF_MUST_USE;
-/* 32 lower-case hexadecimal digits. */
-kf_code kf_request_id_check(const char *id, kf_error *error) KF_MUST_USE;
-/* The member `card` of a request or a lookup. */
-kf_code kf_card_report_check(const json_t *card, kf_error *error) KF_MUST_USE;
 /* The body of …/messages. */
 kf_code kf_request_message_check(const json_t *json, kf_error *error) KF_MUST_USE;
 

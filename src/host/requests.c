@@ -7,6 +7,7 @@
 #include "host/request_additions.h"
 #include "host/request_outcome.h"
 #include "wire/json.h"
+#include "wire/request_json.h"
 
 /* A request while a thread works on it. */
 typedef struct work {

@@ -7,6 +7,7 @@
 #include "host/requests.h"
 #include "host/terminals.h"
 #include "wire/json.h"
+#include "wire/request_json.h"
 
 static kf_code need_body(const kf_http_request *request, kf_error *error)
 {

@@ -1,8 +1,5 @@
 #include "kmu/kmu_config.h"
 
-#include <string.h>
-
-#include "base/log.h"
 #include "wire/config.h"
 
 #define WORKER_THREADS_STANDARD 8
@@ -38,28 +35,17 @@ void kf_kmu_config_free(kf_kmu_config **config)
     *config = NULL;
 }
 
-static kf_code default_text(char **text, const char *value, kf_error *error)
-{
-    if (*text == NULL) *text = strdup(value);
-    return *text != NULL ? KF_OK : kf_fail_plain(error, KF_ERR_MEMORY);
-}
-
 static kf_code fill_in(const char *path, kf_kmu_config *config, kf_error *error)
 {
-    kf_log_level level;
-    KF_TRY(default_text(&config->address, "127.0.0.1", error));
-    KF_TRY(default_text(&config->log_level, "info", error));
-    if (config->worker_threads == 0) config->worker_threads = WORKER_THREADS_STANDARD;
-    if (config->worker_threads > WORKER_THREADS_MAX)
-        return kf_fail(error, KF_ERR_CONFIGURATION, "%s: worker_threads is %u; at most %d", path,
-                       config->worker_threads, WORKER_THREADS_MAX);
+    const kf_config_number worker_threads = {"worker_threads", &config->worker_threads,
+                                             WORKER_THREADS_STANDARD, WORKER_THREADS_MAX};
+    KF_TRY(kf_config_default_text(&config->address, "127.0.0.1", error));
+    KF_TRY(kf_config_default_number(path, &worker_threads, error));
+    KF_TRY(kf_config_default_log_level(path, &config->log_level, error));
     if (config->bkmu != NULL && config->pair == NULL)
         return kf_fail(error, KF_ERR_CONFIGURATION,
                        "%s: with a bkmu the key 'pair' is needed: which transport key the two units share",
                        path);
-    if (kf_log_level_from_name(config->log_level, &level) != KF_OK)
-        return kf_fail(error, KF_ERR_CONFIGURATION,
-                       "%s: log_level '%s' is none of error, warning, info, debug", path, config->log_level);
     return KF_OK;
 }
 

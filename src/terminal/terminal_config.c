@@ -1,8 +1,5 @@
 #include "terminal/terminal_config.h"
 
-#include <string.h>
-
-#include "base/log.h"
 #include "wire/config.h"
 
 #define DEFAULT_READER "pcsc:"
@@ -44,37 +41,21 @@ void kf_terminal_config_free(kf_terminal_config **config)
     *config = NULL;
 }
 
-static kf_code default_text(char **text, const char *value, kf_error *error)
-{
-    if (*text == NULL) *text = strdup(value);
-    return *text != NULL ? KF_OK : kf_fail_plain(error, KF_ERR_MEMORY);
-}
-
-static kf_code default_time(const char *path, const char *key, uint32_t *milliseconds, uint32_t value,
-                            kf_error *error)
-{
-    if (*milliseconds == 0) *milliseconds = value;
-    if (*milliseconds <= KF_TERMINAL_TIMEOUT_MAX) return KF_OK;
-    return kf_fail(error, KF_ERR_CONFIGURATION, "%s: %s is %u; at most %u can be waited", path, key,
-                   *milliseconds, KF_TERMINAL_TIMEOUT_MAX);
-}
-
 static kf_code fill_in(const char *path, kf_terminal_config *config, kf_error *error)
 {
-    kf_log_level level;
-    KF_TRY(default_text(&config->reader, DEFAULT_READER, error));
-    KF_TRY(default_text(&config->socket, DEFAULT_SOCKET, error));
-    KF_TRY(default_text(&config->log_level, "info", error));
-    KF_TRY(default_time(path, "card_wait_milliseconds", &config->card_wait_milliseconds, DEFAULT_CARD_WAIT,
-                        error));
-    KF_TRY(default_time(path, "command_timeout_milliseconds", &config->command_timeout_milliseconds,
-                        DEFAULT_COMMAND_TIMEOUT, error));
-    KF_TRY(default_time(path, "host_timeout_milliseconds", &config->host_timeout_milliseconds,
-                        DEFAULT_HOST_TIMEOUT, error));
-    if (kf_log_level_from_name(config->log_level, &level) != KF_OK)
-        return kf_fail(error, KF_ERR_CONFIGURATION,
-                       "%s: log_level '%s' is none of error, warning, info, debug", path, config->log_level);
-    return KF_OK;
+    const kf_config_number times[] = {
+        {"card_wait_milliseconds", &config->card_wait_milliseconds, DEFAULT_CARD_WAIT,
+         KF_TERMINAL_TIMEOUT_MAX},
+        {"command_timeout_milliseconds", &config->command_timeout_milliseconds, DEFAULT_COMMAND_TIMEOUT,
+         KF_TERMINAL_TIMEOUT_MAX},
+        {"host_timeout_milliseconds", &config->host_timeout_milliseconds, DEFAULT_HOST_TIMEOUT,
+         KF_TERMINAL_TIMEOUT_MAX},
+    };
+    KF_TRY(kf_config_default_text(&config->reader, DEFAULT_READER, error));
+    KF_TRY(kf_config_default_text(&config->socket, DEFAULT_SOCKET, error));
+    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+        KF_TRY(kf_config_default_number(path, &times[i], error));
+    return kf_config_default_log_level(path, &config->log_level, error);
 }
 
 kf_code kf_terminal_config_load(const char *path, kf_terminal_config **ret_config, kf_error *error)

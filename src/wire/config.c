@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 
 #define MESSAGE_SIZE 256
 #define PLACE_SIZE 160
@@ -204,4 +205,27 @@ void kf_config_free(const cyaml_schema_value_t *schema, void **config)
     cyaml_config_t settings = library_settings(NULL);
     if (*config != NULL) (void)cyaml_free(&settings, schema, *config, 0);
     *config = NULL;
+}
+
+kf_code kf_config_default_text(char **text, const char *standard, kf_error *error)
+{
+    if (*text == NULL) *text = strdup(standard);
+    return *text != NULL ? KF_OK : kf_fail_plain(error, KF_ERR_MEMORY);
+}
+
+kf_code kf_config_default_number(const char *path, const kf_config_number *number, kf_error *error)
+{
+    if (*number->value == 0) *number->value = number->standard;
+    if (*number->value <= number->most) return KF_OK;
+    return kf_fail(error, KF_ERR_CONFIGURATION, "%s: %s is %u; at most %u", path, number->key,
+                   (unsigned)*number->value, (unsigned)number->most);
+}
+
+kf_code kf_config_default_log_level(const char *path, char **log_level, kf_error *error)
+{
+    kf_log_level level;
+    KF_TRY(kf_config_default_text(log_level, "info", error));
+    if (kf_log_level_from_name(*log_level, &level) == KF_OK) return KF_OK;
+    return kf_fail(error, KF_ERR_CONFIGURATION, "%s: log_level '%s' is none of error, warning, info, debug",
+                   path, *log_level);
 }

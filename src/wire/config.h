@@ -23,4 +23,19 @@ kf_code kf_config_parse(const char *name, kf_view text, const cyaml_schema_value
 /* Frees, sets NULL; strings in it are wiped by nobody: no secrets in configuration files. */
 void kf_config_free(const cyaml_schema_value_t *schema, void **config);
 
+/* What a key means that the file leaves out: each puts the standard value in its place, and refuses, with
+ * KF_ERR_CONFIGURATION naming file (`path`) and key, what is out of range. */
+kf_code kf_config_default_text(char **text, const char *standard, kf_error *error) KF_MUST_USE;
+
+typedef struct kf_config_number {
+    const char *key;
+    uint32_t *value; /* 0: left out */
+    uint32_t standard;
+    uint32_t most;
+} kf_config_number;
+kf_code kf_config_default_number(const char *path, const kf_config_number *number,
+                                 kf_error *error) KF_MUST_USE;
+/* The key log_level: "info" where it is left out, else one of the four. */
+kf_code kf_config_default_log_level(const char *path, char **log_level, kf_error *error) KF_MUST_USE;
+
 #endif

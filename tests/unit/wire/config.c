@@ -135,6 +135,33 @@ static void a_file_is_read_by_its_path(void **state)
     (void)rmdir(folder);
 }
 
+static void what_is_left_out_gets_its_standard(void **state)
+{
+    (void)state;
+    kf_error error;
+    char *text = NULL;
+    uint32_t value = 0;
+    const kf_config_number number = {"worker_threads", &value, 8, 256};
+    assert_int_equal(kf_config_default_text(&text, "127.0.0.1", &error), KF_OK);
+    assert_string_equal(text, "127.0.0.1");
+    assert_int_equal(kf_config_default_text(&text, "other", &error), KF_OK);
+    assert_string_equal(text, "127.0.0.1");
+    assert_int_equal(kf_config_default_log_level("f.yaml", &text, &error), KF_ERR_CONFIGURATION);
+    assert_non_null(strstr(error.message, "f.yaml: log_level '127.0.0.1'"));
+    free(text);
+    text = NULL;
+    assert_int_equal(kf_config_default_log_level("f.yaml", &text, &error), KF_OK);
+    assert_string_equal(text, "info");
+    free(text);
+    assert_int_equal(kf_config_default_number("f.yaml", &number, &error), KF_OK);
+    assert_int_equal(value, 8);
+    value = 256;
+    assert_int_equal(kf_config_default_number("f.yaml", &number, &error), KF_OK);
+    value = 257;
+    assert_int_equal(kf_config_default_number("f.yaml", &number, &error), KF_ERR_CONFIGURATION);
+    assert_string_equal(error.message, "f.yaml: worker_threads is 257; at most 256");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +169,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_said_with_its_line_and_place),
         cmocka_unit_test(too_many_items_and_too_long_texts_are_refused),
         cmocka_unit_test(a_file_is_read_by_its_path),
+        cmocka_unit_test(what_is_left_out_gets_its_standard),
     };
     return cmocka_run_group_tests_name("wire/config", tests, NULL, NULL);
 }
