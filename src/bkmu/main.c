@@ -74,10 +74,12 @@ static kf_code run(const kf_front_options *options, kf_error *error)
     KF_TRY(check_own_certificate(config, error));
     kf_bkmu bkmu = {.front = {.vault = vault, .database = NULL, .clock = machine_clock},
                     .identity = {config->ca, config->certificate, config->private_key}};
-    kf_code code = open_records(config, &bkmu, error);
+    kf_code code = kf_owed_receipts_new(&bkmu.front.owed, error);
+    if (code == KF_OK) code = open_records(config, &bkmu, error);
     if (code == KF_OK) code = kf_front_resume(&bkmu.front, error);
     if (code == KF_OK) code = serve(config, &bkmu, error);
     kf_database_free(&bkmu.front.database);
+    kf_owed_receipts_free(&bkmu.front.owed);
     return code;
 }
 

@@ -174,18 +174,14 @@ kf_code kf_front_audit_receipts(kf_database *database, const kf_buffer *receipts
     return KF_OK;
 }
 
-static kf_code write_receipts(kf_database *database, void *context, kf_error *error)
-{
-    return kf_front_audit_receipts(database, context, NULL, error);
-}
-
 kf_code kf_front_ask(const kf_front *front, kf_vault_kind kind, kf_view payload, kf_vault_answer *answer,
                      kf_error *error)
 {
+    KF_TRY(kf_front_settle(front, error));
     kf_code code = kf_vault_call(front->vault, kind, payload, answer, error);
     if (answer->receipts.size == 0) return code;
     kf_error audit_error = {KF_OK, ""};
-    kf_code written = kf_database_write(front->database, write_receipts, &answer->receipts, &audit_error);
+    kf_code written = kf_front_keep_receipts(front, &answer->receipts, NULL, &audit_error);
     if (code != KF_OK || written == KF_OK) return code;
     return kf_fail(error, written, "it was done, but the audit log could not be written: %.300s",
                    kf_error_text(&audit_error));

@@ -26,11 +26,18 @@ kf_code kf_front_wait(kf_vault_client *vault, kf_error *error) KF_MUST_USE;
 /* "officer:alice" */
 void kf_front_actor(const kf_peer *caller, const char *request, kf_vault_actor *ret_actor);
 
+/* Receipts that the database refused, until it takes them: none may be missing from the audit log. */
+typedef struct kf_owed_receipts kf_owed_receipts;
+kf_code kf_owed_receipts_new(kf_owed_receipts **ret_owed, kf_error *error) KF_MUST_USE;
+/* NULL and pointers to NULL are fine; sets NULL. */
+void kf_owed_receipts_free(kf_owed_receipts **owed);
+
 /* The vault, and where its receipts are kept. */
 typedef struct kf_front {
     kf_vault_client *vault;
     kf_database *database;   /* with the tables of kf_audit_migrations and kf_key_peers_migrations */
     uint64_t (*clock)(void); /* milliseconds since 1970 */
+    kf_owed_receipts *owed;  /* NULL: receipts that the database refuses are lost */
 } kf_front;
 
 /* The first thing a front does: hands the vault the newest receipt of the audit log, so that the numbers go
@@ -40,6 +47,13 @@ kf_code kf_front_resume(const kf_front *front, kf_error *error) KF_MUST_USE;
  * sentence is made of the receipt. */
 kf_code kf_front_audit_receipts(kf_database *database, const kf_buffer *receipts, const char *detail,
                                 kf_error *error) KF_MUST_USE;
+/* Writes what is owed. Called before the vault is asked for an act: while the database refuses, nothing is
+ * done that could not be audited. */
+kf_code kf_front_settle(const kf_front *front, kf_error *error) KF_MUST_USE;
+/* The same in a transaction of its own, for receipts of an act whose transaction was given up; where that
+ * fails too, they are owed. */
+kf_code kf_front_keep_receipts(const kf_front *front, const kf_buffer *receipts, const char *detail,
+                               kf_error *error) KF_MUST_USE;
 /* kf_vault_call, and its receipts made durable, also those of a refusal. */
 kf_code kf_front_ask(const kf_front *front, kf_vault_kind kind, kf_view payload, kf_vault_answer *answer,
                      kf_error *error) KF_MUST_USE;
