@@ -39,7 +39,7 @@ static void pause_milliseconds(unsigned milliseconds)
 static kf_code torn(fault_state *state, kf_error *error)
 {
     kf_reader_disconnect(state->inner, KF_CARD_UNPOWER);
-    return kf_fail(error, KF_ERR_CARD_REMOVED, "reader %s: the card was removed",
+    return kf_fail(error, KF_ERR_CARD_REMOVED, "reader %s: the card was removed; insert it again",
                    kf_reader_name(state->inner));
 }
 

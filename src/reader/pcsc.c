@@ -347,8 +347,9 @@ static kf_code run_transmit(pcsc_state *state, const job_input *input, job_outpu
     if (card_is_gone(result) || card_left_the_reader(state)) {
         drop_card(state, KF_CARD_LEAVE);
         if (service_is_lost(result)) forget_context(state);
-        return kf_fail(&output->error, KF_ERR_CARD_REMOVED, "reader %.200s: the card was removed (%s)",
-                       state->name, pcsc_stringify_error(result));
+        return kf_fail(&output->error, KF_ERR_CARD_REMOVED,
+                       "reader %.200s: the card was removed (%s); insert it again", state->name,
+                       pcsc_stringify_error(result));
     }
     return kf_fail(&output->error, KF_ERR_READER, "reader %.200s: the exchange with the card failed: %s",
                    state->name, pcsc_stringify_error(result));

@@ -210,7 +210,8 @@ kf_code kf_reader_transmit(kf_reader *reader, kf_view command, unsigned timeout,
         return kf_fail(error, KF_ERR_APDU, "a command of %zu bytes cannot be sent: short APDUs have %d to %d",
                        command.size, COMMAND_HEADER_SIZE, KF_READER_COMMAND_MAX);
     if (!reader->connected && reader->removed)
-        return kf_fail(error, KF_ERR_CARD_REMOVED, "reader %s: the card was removed", kf_reader_name(reader));
+        return kf_fail(error, KF_ERR_CARD_REMOVED, "reader %s: the card was removed; insert it again",
+                       kf_reader_name(reader));
     if (!reader->connected)
         return kf_fail(error, KF_ERR_NO_CARD, "reader %s: no card is connected", kf_reader_name(reader));
 

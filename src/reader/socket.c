@@ -40,7 +40,8 @@ static const char *socket_name(const void *opaque)
 static kf_code removed(socket_state *state, kf_error *error)
 {
     kf_descriptor_close(&state->descriptor);
-    return kf_fail(error, KF_ERR_CARD_REMOVED, "reader %s: the card was removed", state->name);
+    return kf_fail(error, KF_ERR_CARD_REMOVED, "reader %s: the card was removed; insert it again",
+                   state->name);
 }
 
 /* Waits until the descriptor is ready for `events`; an end of file counts as ready. */
