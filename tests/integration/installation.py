@@ -62,6 +62,11 @@ def wait_until(what, condition, deadline=DEADLINE):
         time.sleep(0.01)
 
 
+def pcscd_runs():
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(PCSCD_SOCKET) == 0
+
+
 def program(name):
     """The built program of that name."""
     found = [path for path in BUILD.glob(f"src/*/{name}") if path.is_file()]
@@ -413,9 +418,8 @@ iccid:
 
     def start_pcscd(self, readers=1):
         """pcscd with that many virtual readers of two slots each; each needs a copy of the driver of its own."""
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(PCSCD_SOCKET) == 0:
-                raise Failure(f"a pcscd runs already ({PCSCD_SOCKET}); stop it first")
+        if pcscd_runs():
+            raise Failure(f"a pcscd runs already ({PCSCD_SOCKET}); stop it first")
         configuration = self.path("readers")
         shutil.rmtree(configuration, ignore_errors=True)
         configuration.mkdir()
