@@ -252,6 +252,21 @@ static kf_code explain_certificate(const kf_http_link *link, kf_error *error)
     return kf_fail(error, KF_ERR_TLS, "%s: the server's certificate is refused: %s", name, link->reason);
 }
 
+/* A unit that ends, or is killed, breaks handshakes off without a word; one that refuses sends an alert. */
+static bool is_broken_off(const kf_http_link *link, const char *reason)
+{
+    long number = 0;
+    if (curl_easy_getinfo(link->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number != 0) return true;
+    return strstr(reason, gnutls_strerror(GNUTLS_E_PREMATURE_TERMINATION)) != NULL;
+}
+
+static kf_code explain_unreachable(const kf_http_link *link, const char *reason, kf_error *error)
+{
+    return kf_fail(error, KF_ERR_UNREACHABLE,
+                   "%s cannot be reached: %s; is it running, and is the address right?",
+                   server_name(link->client), reason);
+}
+
 static kf_code explain_failure(const kf_http_link *link, CURLcode got, kf_error *error)
 {
     const char *name = server_name(link->client);
@@ -265,18 +280,21 @@ static kf_code explain_failure(const kf_http_link *link, CURLcode got, kf_error 
     case CURLE_OPERATION_TIMEDOUT:
         return kf_fail(error, KF_ERR_TIMEOUT, "%s did not answer in time: %s", name, reason);
     case CURLE_SSL_CONNECT_ERROR:
+        if (is_broken_off(link, reason)) return explain_unreachable(link, reason, error);
+        return kf_fail(error, KF_ERR_TLS, "%s: no TLS connection: %s", name, reason);
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
         return kf_fail(error, KF_ERR_TLS, "%s: no TLS connection: %s", name, reason);
     case CURLE_OUT_OF_MEMORY: return kf_fail_plain(error, KF_ERR_MEMORY);
-    case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_GOT_NOTHING:
     case CURLE_PARTIAL_FILE:
+        return kf_fail(error, KF_ERR_UNREACHABLE,
+                       "%s ended the connection before its answer was there: %s; is it still running?", name,
+                       reason);
+    case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return kf_fail(error, KF_ERR_PEER, "%s gave no answer that is understood: %s", name, reason);
-    default:
-        return kf_fail(error, KF_ERR_UNREACHABLE,
-                       "%s cannot be reached: %s; is it running, and is the address right?", name, reason);
+    default: return explain_unreachable(link, reason, error);
     }
 }
 
