@@ -54,6 +54,28 @@ static kf_code check_personalisation(const kf_procedure_context *context, const 
     return KF_OK;
 }
 
+/* Modules are an operator's; what the profile made is left by clear alone. */
+static kf_code check_module(const kf_procedure_context *context, const kf_procedure_request *request,
+                            kf_error *error)
+{
+    if (request->operation != KF_OPERATION_APP_LOAD && request->operation != KF_OPERATION_APP_DELETE)
+        return KF_OK;
+    if (context->module == NULL)
+        return kf_fail(error, KF_ERR_MODULE, "%s needs the name of a registered module",
+                       kf_operation_name(request->operation));
+    const kf_profile *profile = context->profile;
+    kf_view package = kf_cap_file_package_aid(context->module);
+    bool own = kf_view_equal(package, kf_aid_view(&profile->domain)) ||
+               kf_view_equal(package, kf_aid_view(&profile->issuer_domain));
+    for (size_t i = 0; i < profile->module_count; i++)
+        own = own || kf_view_equal(package, kf_aid_view(&profile->modules[i].load_file));
+    if (own)
+        return kf_fail(error, KF_ERR_MODULE,
+                       "module %s has an AID of profile %s itself, which no application request touches",
+                       request->module, profile->name);
+    return KF_OK;
+}
+
 /* What can be refused before the card is touched. */
 static kf_code check_request(const kf_procedure_context *context, const kf_procedure_request *request,
                              const kf_card_record *known, kf_error *error)
@@ -75,12 +97,7 @@ static kf_code check_request(const kf_procedure_context *context, const kf_proce
     if (request->operation == KF_OPERATION_REFILL && known == NULL)
         return kf_fail(error, KF_ERR_STATE,
                        "this card is not on record; a refill renews a key that a fill wrote: ask for fill");
-    bool module =
-        request->operation == KF_OPERATION_APP_LOAD || request->operation == KF_OPERATION_APP_DELETE;
-    if (module && context->module == NULL)
-        return kf_fail(error, KF_ERR_MODULE, "%s needs the name of a registered module",
-                       kf_operation_name(request->operation));
-    return KF_OK;
+    return check_module(context, request, error);
 }
 
 static kf_code contact_into(const kf_procedure_context *context, kf_procedure_state *state,

@@ -347,7 +347,7 @@ static kf_code run_steps(test_bench *bench, const kf_procedure_request *request,
                               &outcome->result, &outcome->error));
     for (bench->messages = 1; outcome->result.outcome == KF_PROCEDURE_CONTINUE; bench->messages++) {
         KF_CLEANUP(kf_script_answers_clear) kf_script_answers answers = {0};
-        assert_true(bench->messages < 20);
+        assert_true(bench->messages < 100);
         through_token(bench, &outcome->state);
         follow(bench, &outcome->result.script, &answers);
         if (bench->messages == 1) bench->in_contact = bench->sent;
