@@ -76,10 +76,10 @@ static kf_code open_archive(kf_view bytes, zip_t **ret_archive, kf_error *error)
     zip_source_t *source = zip_source_buffer_create(bytes.data, bytes.size, 0, &reason);
     if (source != NULL) archive = zip_open_from_source(source, ZIP_RDONLY | ZIP_CHECKCONS, &reason);
     if (archive == NULL) {
-        kf_code code =
-            kf_fail(error, KF_ERR_CAP_FILE,
-                    "not a zip archive (%s): a CAP file as the Java Card converter makes it is wanted",
-                    zip_error_strerror(&reason));
+        kf_code code = kf_fail(
+            error, KF_ERR_CAP_FILE,
+            "not a readable zip archive (%s): a CAP file as the Java Card converter makes it is wanted",
+            zip_error_strerror(&reason));
         if (source != NULL) zip_source_free(source);
         zip_error_fini(&reason);
         return code;

@@ -17,7 +17,8 @@ static kf_code put(kf_cli *cli, int argc, char **argv, kf_error *error)
     KF_CLEANUP(kf_json_free) json_t *body = json_object();
     KF_TRY(kf_cli_words_parse(cli, &words, argc, argv, error));
     KF_TRY(kf_file_read(words.words[1], KF_CAP_FILE_MAX, &archive, error));
-    KF_TRY(kf_cap_file_parse(kf_buffer_view(&archive), &cap_file, error));
+    if (kf_cap_file_parse(kf_buffer_view(&archive), &cap_file, error) != KF_OK)
+        return kf_error_prefix(error, "%s", words.words[1]);
     kf_buffer_append_base64url(&encoded, kf_buffer_view(&archive));
     const char *content = kf_buffer_text(&encoded);
     if (content == NULL || kf_json_set_text(body, "content", content) != KF_OK)

@@ -70,8 +70,9 @@ kf_code kf_orders_get(kf_host *host, const char *name, json_t **ret_body, kf_err
     bool found = false;
     KF_TRY(kf_rows_next(rows, &found, error));
     if (!found)
-        return kf_fail(error, KF_ERR_NOT_FOUND, "order %.80s: there is none of this name; put it first",
-                       name);
+        return kf_fail(
+            error, KF_ERR_NOT_FOUND,
+            "order %.80s: there is none of this name; an administrator adds it with keyfill order put", name);
     return kf_json_parse(kf_view_of_text(kf_rows_text(rows, 0)), ret_body, error);
 }
 

@@ -9,6 +9,7 @@
 
 #define MESSAGE_SIZE 256
 #define PLACE_SIZE 160
+#define KNOWN_SIZE 320
 #define DEPTH_MAX 8 /* mappings in mappings whose names are shown */
 #define KEY_SIZE 64 /* bytes of a key that is compared with the known ones */
 
@@ -119,6 +120,25 @@ static const char *nearest_key(const cyaml_schema_field_t *fields, const char *k
     return nearest;
 }
 
+/* "; the nearest known one is ...", or all that are known where none is near. */
+static void name_known_keys(const cyaml_schema_field_t *fields, const char *key, char known[KNOWN_SIZE])
+{
+    const char *nearest = nearest_key(fields, key);
+    known[0] = '\0';
+    if (nearest == NULL) return;
+    if (distance_of(key, nearest) <= 1 + strnlen(key, KEY_SIZE) / 3) {
+        (void)snprintf(known, KNOWN_SIZE, "; the nearest known one is \"%s\"", nearest);
+        return;
+    }
+    kf_buffer text = kf_buffer_with_limit(KNOWN_SIZE - 1);
+    kf_buffer_format(&text, "; known are ");
+    for (const cyaml_schema_field_t *field = fields; field->key != NULL; field++)
+        kf_buffer_format(&text, "%s%s", field == fields ? "" : ", ", field->key);
+    const char *names = kf_buffer_text(&text);
+    if (names != NULL) (void)snprintf(known, KNOWN_SIZE, "%s", names);
+    kf_buffer_clear(&text);
+}
+
 /* libcyaml reports the line of what stood before an unknown key: the first line from there on that has the
  * key. */
 static unsigned line_of_key(kf_view text, const char *key, unsigned line)
@@ -146,6 +166,43 @@ static void describe_place(const parse_report *report, size_t innermost, char pl
     kf_buffer_clear(&text);
 }
 
+/* libcyaml's word for what it found, and the word for a person. */
+static const char *word_of(const char *event)
+{
+    static const char *const words[][2] = {
+        {"SCALAR", "one value"},
+        {"STRING", "one value"},
+        {"MAPPING", "a group of keys"},
+        {"MAPPING_START", "a group of keys"},
+        {"SEQUENCE", "a list"},
+        {"SEQUENCE_START", "a list"},
+        {"INT", "a number"},
+        {"UINT", "a number"},
+        {"BOOL", "true or false"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i][0], event) == 0) return words[i][1];
+    return event;
+}
+
+/* libcyaml speaks of events and C types. */
+static void say_plainly(const char *message, char plain[MESSAGE_SIZE])
+{
+    char wanted[KEY_SIZE];
+    char found[KEY_SIZE];
+    if (sscanf(message, "Expecting %63[A-Z_], got event: %63[A-Z_]", wanted, found) == 2)
+        (void)snprintf(plain, MESSAGE_SIZE, "%s is expected here, not %s", word_of(wanted), word_of(found));
+    else if (sscanf(message, "Invalid uint64_t value: '%63[^']'", found) == 1 ||
+             sscanf(message, "Invalid int64_t value: '%63[^']'", found) == 1)
+        (void)snprintf(plain, MESSAGE_SIZE, "'%s' is no number", found);
+    else if (sscanf(message, "Mapping field already seen: %63[^\n]", found) == 1)
+        (void)snprintf(plain, MESSAGE_SIZE, "key \"%s\" stands there twice", found);
+    else if (strncmp(message, "libyaml: ", 9) == 0)
+        (void)snprintf(plain, MESSAGE_SIZE, "this is no YAML: %.200s", message + 9);
+    else
+        (void)snprintf(plain, MESSAGE_SIZE, "%s", message);
+}
+
 static kf_code explain(const char *name, kf_view text, const cyaml_schema_value_t *schema,
                        const parse_report *report, kf_error *error)
 {
@@ -160,13 +217,15 @@ static kf_code explain(const char *name, kf_view text, const cyaml_schema_value_
     }
     describe_place(report, 0, place);
     if (sscanf(report->message, "Unexpected key: %63[^\n]", key) == 1) {
-        const char *nearest = nearest_key(fields_at(schema, report), key);
+        char known[KNOWN_SIZE];
+        name_known_keys(fields_at(schema, report), key, known);
         unsigned line = line_of_key(text, key, report->line);
-        return kf_fail(error, KF_ERR_CONFIGURATION, "%s, line %u: %sunknown key \"%s\"%s%s%s", name, line,
-                       place, key, nearest != NULL ? "; the nearest known one is \"" : "",
-                       nearest != NULL ? nearest : "", nearest != NULL ? "\"" : "");
+        return kf_fail(error, KF_ERR_CONFIGURATION, "%s, line %u: %sunknown key \"%s\"%s", name, line, place,
+                       key, known);
     }
-    return kf_fail(error, KF_ERR_CONFIGURATION, "%s, line %u: %s%s", name, reported, place, report->message);
+    char plain[MESSAGE_SIZE];
+    say_plainly(report->message, plain);
+    return kf_fail(error, KF_ERR_CONFIGURATION, "%s, line %u: %s%s", name, reported, place, plain);
 }
 
 kf_code kf_config_parse(const char *name, kf_view text, const cyaml_schema_value_t *schema, void **ret_config,

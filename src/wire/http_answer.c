@@ -78,6 +78,9 @@ static kf_code take_json(kf_http_exchange *exchange)
 {
     kf_http_request *request = &exchange->request;
     request->body = kf_buffer_view(&exchange->body);
+    if (request->body.size == 0 && exchange->route->body_limit > 0)
+        return kf_fail(&exchange->refusal, KF_ERR_JSON, "the body is missing; %s %s takes a JSON object",
+                       request->method, request->path);
     if (request->body.size == 0) return KF_OK;
     return kf_json_parse(request->body, &request->json, &exchange->refusal);
 }

@@ -276,7 +276,8 @@ static kf_code check_signatures(const kf_tls_trust *trust, gnutls_x509_crt_t *ch
     char name[KF_CERTIFICATE_NAME_SIZE];
     kf_certificate_name(chain[0], name);
     if (got == 0 && (status & (unsigned)GNUTLS_CERT_SIGNER_NOT_FOUND) != 0)
-        return kf_fail(error, KF_ERR_CERTIFICATE, "certificate %s was not issued by the CA in %s", name,
+        return kf_fail(error, KF_ERR_CERTIFICATE,
+                       "certificate %s was not issued by the CA in %s; issue one under it", name,
                        trust->origin);
     gnutls_datum_t reason = {NULL, 0};
     if (got == 0) got = gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &reason, 0);
@@ -392,6 +393,8 @@ kf_code kf_certificate_check_pair(kf_view certificate, kf_view key, const char *
         gnutls_certificate_set_x509_key_mem(credentials, &certificate_datum, &key_datum, GNUTLS_X509_FMT_PEM);
     gnutls_certificate_free_credentials(credentials);
     if (got >= 0) return KF_OK;
-    return kf_fail(error, KF_ERR_CERTIFICATE, "certificate %s and its key cannot be used together: %s",
-                   origin, gnutls_strerror(got));
+    return kf_fail(
+        error, KF_ERR_CERTIFICATE,
+        "certificate %s and its key cannot be used together (%s): give two files that were issued together",
+        origin, gnutls_strerror(got));
 }

@@ -108,7 +108,7 @@ static void what_is_no_archive_is_refused(void **state)
     (void)state;
     ARCHIVE(bytes, usual, USUAL_COUNT);
     assert_refused(kf_view_of(NULL, 0), "Header.cap is missing");
-    assert_refused(kf_view_of_text("this is a letter, not a zip archive"), "not a zip archive");
+    assert_refused(kf_view_of_text("this is a letter, not a zip archive"), "not a readable zip archive");
     for (size_t size = 1; size < bytes.size; size += 7)
         assert_refused(kf_view_of(bytes.data, size), "");
     EMPTY(large);
