@@ -109,8 +109,40 @@ typedef struct kf_gp_status_entry {
 /* Reads the next entry: from the TLV form, data beginning with E3. KF_ERR_CARD_DATA where it is none. Call
  * until kf_cursor_at_end. Answers that were split (6310) are put together first. */
 kf_code kf_gp_status_next(kf_cursor *answer, kf_gp_status_entry *ret_entry) KF_MUST_USE;
+/* Reads the next entry of the older form (table 11-35 before version 2.2): AID behind its length, state, one
+ * byte of privileges; with KF_GP_LOAD_FILES_AND_MODULES the modules behind their number. */
+kf_code kf_gp_status_next_older(kf_cursor *answer, kf_gp_scope scope,
+                                kf_gp_status_entry *ret_entry) KF_MUST_USE;
 /* "SELECTABLE", "PERSONALIZED", "LOCKED" … (tables 11-3 to 11-6); static. */
 const char *kf_gp_state_text(kf_gp_scope scope, uint8_t state);
+
+/* Counters by GET DATA: C1 the sequence counter of the default key version, C2 the confirmation counter; 1 to
+ * 4 bytes, with or without the tag. */
+#define KF_GP_SEQUENCE_COUNTER 0xC1u
+#define KF_GP_CONFIRMATION_COUNTER 0xC2u
+kf_code kf_gp_counter_parse(kf_view data, uint16_t tag, uint32_t *ret_counter) KF_MUST_USE;
+
+/* One application of GET DATA 2F00, or of EF.DIR (ISO/IEC 7816-4 §8.2.1.1, TS 102 221 §13.1): template 61. */
+typedef struct kf_application_template {
+    kf_view aid;   /* 4F */
+    kf_view label; /* 50; empty where not told */
+    kf_view whole; /* the value of 61 */
+} kf_application_template;
+/* Reads the next entry; FF and 00 between the templates are skipped. Call until `answer` is at its end: then
+ * KF_OK with an empty AID where nothing but padding was left. */
+kf_code kf_application_next(kf_cursor *answer, kf_application_template *ret_application) KF_MUST_USE;
+/* The templates of a GET DATA 2F00 answer without the tag 2F00 around them, where it has one. */
+kf_code kf_applications_of_answer(kf_view data, kf_view *ret_templates) KF_MUST_USE;
+
+/* What the historical bytes say of the card's transport (ISO/IEC 7816-4 §8.1.1.2.7): compact-TLV 71 to 73. */
+typedef struct kf_transport_capability {
+    bool told;             /* the third byte is there */
+    bool command_chaining; /* class bit 5 */
+    bool extended_length;  /* Lc and Le of two bytes */
+    unsigned channels_max; /* logical channels with the basic one: 1 to 8; 8 or more count as 8 */
+} kf_transport_capability;
+/* `historical`: as in kf_atr. Never fails: what is not told is false, and 1 channel. */
+kf_transport_capability kf_transport_capability_of(kf_view historical);
 
 /* The answer to reset (ISO/IEC 7816-3 §8). */
 #define KF_ATR_MAX 33 /* bytes */

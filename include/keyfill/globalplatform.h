@@ -48,7 +48,49 @@ kf_code kf_gp_get_status(kf_gp_scope scope, kf_view aid, bool next, kf_buffer *a
  * for an application or security domain. */
 kf_code kf_gp_set_status(kf_gp_scope scope, uint8_t state, kf_view aid, kf_buffer *apdu) KF_MUST_USE;
 
+/* SET STATUS (table 11-87, P1 = 60): a security domain and all applications under it, locked or unlocked. */
+kf_code kf_gp_set_status_with_applications(kf_view security_domain_aid, bool locked,
+                                           kf_buffer *apdu) KF_MUST_USE;
+/* SET STATUS that locks an application or security domain, or gives it back the state from before. */
+kf_code kf_gp_set_locked(kf_view aid, bool locked, kf_buffer *apdu) KF_MUST_USE;
+/* GET STATUS with answers in the older form without tags (P2 = 00, GP 2.1.1; 01: what follows). */
+kf_code kf_gp_get_status_older(kf_gp_scope scope, kf_view aid, bool next, kf_buffer *apdu) KF_MUST_USE;
+/* GET DATA 2F00 (§11.3.3): the applications under the selected security domain. */
+kf_code kf_gp_get_applications(kf_buffer *apdu) KF_MUST_USE;
+
 /* -- content: INSTALL, LOAD, DELETE (§11.5, 11.6, 11.2) -- */
+
+/* P1 of INSTALL (table 11-42); they may be combined where the table allows it. */
+#define KF_GP_INSTALL_LOAD 0x02u
+#define KF_GP_INSTALL_INSTALL 0x04u
+#define KF_GP_INSTALL_MAKE_SELECTABLE 0x08u
+#define KF_GP_INSTALL_EXTRADITION 0x10u
+#define KF_GP_INSTALL_PERSONALIZATION 0x20u
+#define KF_GP_INSTALL_REGISTRY_UPDATE 0x40u
+
+/* P2 of INSTALL: one process for load, install and make selectable (table 11-43). */
+typedef enum kf_gp_install_process {
+    KF_GP_PROCESS_NONE = 0x00,
+    KF_GP_PROCESS_BEGIN = 0x01, /* the INSTALL before LOAD */
+    KF_GP_PROCESS_END = 0x03,   /* the INSTALL after it */
+} kf_gp_install_process;
+
+/* Any INSTALL as its fields: load file AID, security domain AID, hash, parameters (load, five with the
+ * token); or load file AID, module AID, application AID, privileges, parameters (the others, six with the
+ * token; extradition and registry update have the domain in the first and nothing in the second). */
+#define KF_GP_INSTALL_FIELDS_MAX 5
+typedef struct kf_gp_install_form {
+    uint8_t purpose; /* P1 */
+    kf_gp_install_process process;
+    kf_view fields[KF_GP_INSTALL_FIELDS_MAX];
+    size_t field_count; /* 4 or 5, the token not counted */
+    kf_view token;      /* empty: none */
+} kf_gp_install_form;
+/* One command; extended where `extended`, else KF_ERR_TOO_LONG past 255 bytes. */
+kf_code kf_gp_install_command(const kf_gp_install_form *form, bool extended, kf_buffer *apdu) KF_MUST_USE;
+/* As many short commands of up to `data_max` bytes as it takes, P1 bit 8 on all but the last (§11.5.2.1). */
+kf_code kf_gp_install_commands(const kf_gp_install_form *form, size_t data_max,
+                               kf_command_list *commands) KF_MUST_USE;
 
 typedef struct kf_gp_install_load {
     kf_view load_file_aid;
@@ -61,6 +103,13 @@ kf_code kf_gp_install_for_load(const kf_gp_install_load *install, kf_buffer *apd
 
 /* Privileges, first byte (table 11-7). */
 #define KF_GP_PRIVILEGE_SECURITY_DOMAIN 0x80u
+#define KF_GP_PRIVILEGE_DAP_VERIFICATION 0xC0u
+#define KF_GP_PRIVILEGE_DELEGATED_MANAGEMENT 0xA0u
+#define KF_GP_PRIVILEGE_CARD_LOCK 0x10u
+#define KF_GP_PRIVILEGE_CARD_TERMINATE 0x08u
+#define KF_GP_PRIVILEGE_CARD_RESET 0x04u
+#define KF_GP_PRIVILEGE_CVM_MANAGEMENT 0x02u
+#define KF_GP_PRIVILEGE_MANDATED_DAP_VERIFICATION 0xC1u
 
 typedef struct kf_gp_install {
     kf_view load_file_aid;
@@ -84,6 +133,24 @@ kf_code kf_gp_install_for_personalization(kf_view application_aid, kf_buffer *ap
 kf_code kf_gp_install_for_extradition(kf_view security_domain_aid, kf_view application_aid,
                                       kf_buffer *apdu) KF_MUST_USE;
 
+typedef struct kf_gp_registry_update {
+    kf_view security_domain_aid; /* the new domain; empty: unchanged */
+    kf_view application_aid;     /* empty: none */
+    kf_view privileges;          /* 1 or 3 bytes; empty: unchanged */
+    kf_view parameters;          /* TLV, EF or CF inside; may be empty */
+    kf_view token;
+} kf_gp_registry_update;
+/* INSTALL [for registry update] (P1 = 40, §11.5.2.3.5). */
+kf_code kf_gp_install_for_registry_update(const kf_gp_registry_update *update, kf_buffer *apdu) KF_MUST_USE;
+typedef struct kf_gp_extradition {
+    kf_view security_domain_aid; /* the new domain */
+    kf_view application_aid;     /* or load file */
+    kf_view parameters;
+    kf_view token;
+} kf_gp_extradition;
+/* INSTALL [for extradition] with parameters and a token. */
+kf_code kf_gp_install_for_extradition_with(const kf_gp_extradition *extradition, kf_buffer *apdu) KF_MUST_USE;
+
 /* The value of C9 that makes a security domain offer protocol `protocol` with options i: 81 02 PP ii. */
 void kf_gp_security_domain_parameters(uint8_t protocol, uint8_t options, kf_buffer *parameters);
 
@@ -92,8 +159,32 @@ kf_code kf_gp_load_block(kf_view block, uint8_t number, bool last, kf_buffer *ap
 /* All LOAD commands for a load file data block: C4 and its length before it, cut into blocks of up to
  * `block_size` bytes. KF_ERR_TOO_LONG for more than 256 blocks. */
 kf_code kf_gp_load(kf_view load_file_data, size_t block_size, kf_command_list *ret_commands) KF_MUST_USE;
+/* A signature over the load file data block hash by a security domain with DAP verification (C.3). */
+typedef struct kf_gp_dap {
+    kf_view security_domain_aid;
+    kf_view signature;
+} kf_gp_dap;
+typedef struct kf_gp_load_plan {
+    const kf_gp_dap *daps; /* E2 blocks, before the data */
+    size_t dap_count;
+    kf_view load_file_data;
+    kf_view ciphered_vector; /* D3: the ICV of load file data that are ciphered and go as D4 */
+    bool ciphered;
+    size_t block_size; /* up to 255; extended: up to 65535 */
+    bool extended;
+} kf_gp_load_plan;
+/* All LOAD commands of table 11-58. KF_ERR_TOO_LONG for more than 256 blocks. */
+kf_code kf_gp_load_commands(const kf_gp_load_plan *plan, kf_command_list *ret_commands) KF_MUST_USE;
 /* DELETE an application or load file; `related`: with everything that came from it. */
 kf_code kf_gp_delete(kf_view aid, bool related, kf_buffer *apdu) KF_MUST_USE;
+typedef struct kf_gp_delete_request {
+    kf_view aid;
+    bool related;
+    kf_view signature_template; /* the value of B6: who verifies the token; empty: left out */
+    kf_view token;              /* the value of 9E; empty: left out */
+} kf_gp_delete_request;
+/* DELETE with a token (table 11-22). */
+kf_code kf_gp_delete_with(const kf_gp_delete_request *request, kf_buffer *apdu) KF_MUST_USE;
 /* DELETE [key]. `key_identifier` 0: all keys of the version. */
 kf_code kf_gp_delete_key(uint8_t key_version, uint8_t key_identifier, kf_buffer *apdu) KF_MUST_USE;
 
@@ -128,6 +219,19 @@ typedef struct kf_gp_put_key_answer {
 } kf_gp_put_key_answer;
 /* KF_ERR_CARD_DATA for another form. */
 kf_code kf_gp_put_key_answer_parse(kf_view data, kf_gp_put_key_answer *ret_answer) KF_MUST_USE;
+
+/* PUT KEY of an RSA public key (token verification, DAP), in clear: A1 modulus, A0 exponent, no check value.
+ * As many short commands of up to `data_max` bytes as it takes, P1 bit 8 on all but the last. */
+typedef struct kf_gp_put_public_key {
+    uint8_t present_version; /* 00: new */
+    uint8_t new_version;     /* 01 to 7F; 70: token verification, 73: DAP */
+    uint8_t key_identifier;
+    kf_view modulus;
+    kf_view exponent;
+    size_t data_max;
+} kf_gp_put_public_key;
+kf_code kf_gp_put_public_key_commands(const kf_gp_put_public_key *put_key,
+                                      kf_command_list *commands) KF_MUST_USE;
 
 typedef struct kf_gp_store_keys {
     uint8_t key_version;
@@ -171,6 +275,24 @@ typedef struct kf_gp_store_data_plan {
     bool finish;
 } kf_gp_store_data_plan;
 kf_code kf_gp_store_data_dgis(const kf_gp_store_data_plan *plan, kf_command_list *commands) KF_MUST_USE;
+
+/* The same; a grouping larger than `data_max` is cut over several commands, with which nothing else travels
+ * (§11.11.2.3, EMV CPS 4.3.4.2). KF_ERR_TOO_LONG for more commands than block numbers. */
+kf_code kf_gp_store_data_chained(const kf_gp_store_data_plan *plan, kf_command_list *commands) KF_MUST_USE;
+/* Any data cut into STORE DATA commands: for BER-TLV and for formats of an application's own. */
+typedef struct kf_gp_store_data_stream {
+    kf_view data;
+    uint8_t options; /* P1, without "last block" */
+    size_t data_max;
+    uint8_t first_number;
+    bool finish;
+} kf_gp_store_data_stream;
+kf_code kf_gp_store_data_cut(const kf_gp_store_data_stream *stream, kf_command_list *commands) KF_MUST_USE;
+/* Appends a grouping's value as it is encrypted for STORE DATA by the channel's data encryption key.
+ * `padded`: 80 and zeros behind it up to a whole block; without: KF_ERR_ARGUMENT unless it is whole blocks
+ * already. */
+kf_code kf_gp_encrypt_value(kf_secure_channel *channel, kf_view plain, bool padded,
+                            kf_buffer *encrypted) KF_MUST_USE;
 
 /* -- what cards answer: see card_data.h -- */
 

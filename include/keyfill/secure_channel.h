@@ -135,6 +135,8 @@ kf_code kf_secure_channel_unwrap(kf_secure_channel *channel, const kf_exchange *
  * multiple of the block size (16; 8). KF_ERR_CHANNEL without a DEK. */
 kf_code kf_secure_channel_encrypt_data(kf_secure_channel *channel, kf_view plain,
                                        kf_buffer *encrypted) KF_MUST_USE;
+/* Appends 80 and zeros up to a whole block of the data encryption (EMV CPS 3.3; ISO/IEC 9797-1 method 2). */
+kf_code kf_secure_channel_pad(const kf_secure_channel *channel, kf_buffer *plain) KF_MUST_USE;
 /* A key, padded with zeros where its size is no multiple of the block (AES-192 under AES: 32 bytes; PUT KEY
  * then tells the length, GP 11.8.2.3.3). */
 kf_code kf_secure_channel_encrypt_key(kf_secure_channel *channel, const kf_secret *key,

@@ -39,6 +39,41 @@ kf_code kf_gp_status_next(kf_cursor *answer, kf_gp_status_entry *ret_entry)
     return KF_OK;
 }
 
+static kf_code read_counted(kf_cursor *cursor, kf_view *ret_value)
+{
+    uint8_t size;
+    if (kf_cursor_u8(cursor, &size) != KF_OK) return KF_ERR_CARD_DATA;
+    return kf_cursor_take(cursor, size, ret_value) == KF_OK ? KF_OK : KF_ERR_CARD_DATA;
+}
+
+static kf_code read_modules(kf_cursor *cursor, kf_gp_status_entry *entry)
+{
+    uint8_t count;
+    if (kf_cursor_u8(cursor, &count) != KF_OK || count > KF_STATUS_MODULES_MAX) return KF_ERR_CARD_DATA;
+    for (; entry->module_count < count; entry->module_count++) {
+        kf_view *module = &entry->modules[entry->module_count];
+        KF_TRY(read_counted(cursor, module));
+        if (module->size < KF_AID_MIN || module->size > KF_AID_MAX) return KF_ERR_CARD_DATA;
+    }
+    return KF_OK;
+}
+
+kf_code kf_gp_status_next_older(kf_cursor *answer, kf_gp_scope scope, kf_gp_status_entry *ret_entry)
+{
+    kf_cursor ahead = *answer;
+    kf_gp_status_entry entry = {0};
+    KF_TRY(read_counted(&ahead, &entry.aid));
+    if (entry.aid.size < KF_AID_MIN || entry.aid.size > KF_AID_MAX) return KF_ERR_CARD_DATA;
+    if (kf_cursor_take(&ahead, 1, &entry.state) != KF_OK ||
+        kf_cursor_take(&ahead, 1, &entry.privileges) != KF_OK)
+        return KF_ERR_CARD_DATA;
+    if (scope == KF_GP_LOAD_FILES_AND_MODULES) KF_TRY(read_modules(&ahead, &entry));
+    entry.whole = kf_view_part(answer->rest, 0, answer->rest.size - ahead.rest.size);
+    *answer = ahead;
+    *ret_entry = entry;
+    return KF_OK;
+}
+
 static const char *card_state(uint8_t state)
 {
     switch (state) {

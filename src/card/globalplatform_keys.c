@@ -1,6 +1,9 @@
 /* Keys that go to a security domain: PUT KEY (Card Specification 11.8) and STORE DATA (11.11.4). */
 #include <keyfill/globalplatform.h>
 
+#include "card/gp_command.h"
+#include "card/gp_length.h"
+
 #include <keyfill/tlv.h>
 
 #define INS_PUT_KEY 0xD8
@@ -8,6 +11,8 @@
 /* Key types (table 11-16). */
 #define KEY_TYPE_TDES 0x80
 #define KEY_TYPE_AES 0x88
+#define KEY_TYPE_RSA_EXPONENT 0xA0
+#define KEY_TYPE_RSA_MODULUS 0xA1
 
 #define DGI_KEY_ATTRIBUTES 0x00B9
 #define DGI_KEY_VALUE 0x8113
@@ -114,6 +119,27 @@ kf_code kf_gp_put_key_answer_parse(kf_view data, kf_gp_put_key_answer *ret_answe
     }
     *ret_answer = answer;
     return KF_OK;
+}
+
+kf_code kf_gp_put_public_key_commands(const kf_gp_put_public_key *put_key, kf_command_list *commands)
+{
+    const kf_gp_put_key versions = {.present_version = put_key->present_version,
+                                    .new_version = put_key->new_version,
+                                    .key_identifier = put_key->key_identifier,
+                                    .key_count = 1};
+    KF_TRY(check_put_key(&versions));
+    if (put_key->modulus.size == 0 || put_key->exponent.size == 0) return KF_ERR_ARGUMENT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
+    kf_buffer_append_u8(&data, put_key->new_version);
+    kf_buffer_append_u8(&data, KEY_TYPE_RSA_MODULUS);
+    KF_TRY(kf_gp_field_append(&data, put_key->modulus));
+    kf_buffer_append_u8(&data, KEY_TYPE_RSA_EXPONENT);
+    KF_TRY(kf_gp_field_append(&data, put_key->exponent));
+    kf_buffer_append_u8(&data, 0);
+    KF_TRY(kf_buffer_status(&data));
+    const kf_gp_chain chain = {INS_PUT_KEY, put_key->present_version, put_key->key_identifier,
+                               kf_buffer_view(&data), put_key->data_max};
+    return kf_gp_append_chain(&chain, commands);
 }
 
 /* The attributes that all keys share: type, size, version, who may use them, and for which protocol. */

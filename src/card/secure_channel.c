@@ -375,6 +375,13 @@ kf_code kf_secure_channel_encrypt_data(kf_secure_channel *channel, kf_view plain
     return code;
 }
 
+kf_code kf_secure_channel_pad(const kf_secure_channel *channel, kf_buffer *plain)
+{
+    if (channel->data_encryption == NULL) return KF_ERR_CHANNEL;
+    kf_channel_append_padding(plain, channel->protocol->data_block_size);
+    return kf_buffer_status(plain);
+}
+
 kf_code kf_secure_channel_encrypt_key(kf_secure_channel *channel, const kf_secret *key, kf_buffer *encrypted)
 {
     if (channel->data_encryption == NULL) return KF_ERR_CHANNEL;
