@@ -4,6 +4,7 @@ comes again is answered as before."""
 import base64
 import contextlib
 import os
+import pathlib
 import signal
 import sqlite3
 import subprocess
@@ -70,7 +71,7 @@ def operation_command(site, operation, index):
 
 @contextlib.contextmanager
 def running(site, operation, index):
-    """`keyfill OPERATION` beside us; gives a function that waits for its end and checks that it went well."""
+    """`keyfill OPERATION` beside us; gives functions that wait for a gate, and for the end and check that it went well."""
     process = subprocess.Popen(operation_command(site, operation, index), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
 
@@ -79,8 +80,14 @@ def running(site, operation, index):
         if process.returncode != 0:
             raise Failure(f"keyfill {operation}: exit status {process.returncode}: {output}")
         return output
+
+    def held(gate):
+        wait_until(f"keyfill {operation} to come to the gate", lambda: gate.reached or process.poll() is not None)
+        if not gate.reached:
+            end()
+            raise Failure(f"keyfill {operation} ended without the command that the gate is to hold back")
     try:
-        yield end
+        yield held, end
     finally:
         process.kill()
         process.wait()
@@ -91,8 +98,8 @@ def killed_under(site, wire, operation, match, index, kill, again):
     """`kill()` while the card waits at a command of the operation; `again()` once somebody has noticed."""
     wire.clear()
     gate = wire.gate(match)
-    with running(site, operation, index) as end:
-        gate.wait()
+    with running(site, operation, index) as (held, end):
+        held(gate)
         kill()
         gate.open()
         again()
@@ -110,6 +117,28 @@ def killed_under_real_units(site, wire, check, index):
     for operation, after, match in points:
         with check(f"{operation} at the terminal: the unit is killed after message {after} and the operation completes"):
             killed_under(site, wire, operation, match, index, lambda: site.stop_one("kmu", signal.SIGKILL), site.start_kmu)
+
+
+def has_unread(port):
+    """Whether something has arrived at that port that its owner has not read (proc_net_tcp: local address, state, tx:rx queue)."""
+    for line in pathlib.Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        columns = line.split()
+        if int(columns[1].rpartition(":")[2], 16) == port and columns[3] == "01" and int(columns[4].rpartition(":")[2], 16) > 0:
+            return True
+    return False
+
+
+def killed_with_message_in_hand(site, wire, check, index):
+    def again(unit, start):
+        wait_until(f"a message for the {unit}", lambda: has_unread(site.ports[unit]))
+        site.stop_one(unit, signal.SIGKILL)
+        start()
+    for unit, start, process in (("kmu", site.start_kmu, lambda: ready.children(site, "kmu")["front"]),
+                                 ("host", site.start_host, lambda: site.processes["host"].pid)):
+        with check(f"refill: the {unit} is killed with a message in hand that it has not answered, and the refill completes"):
+            killed_under(site, wire, "refill", relay.instruction(INITIALIZE_UPDATE), index,
+                         lambda process=process: os.kill(process(), signal.SIGSTOP),
+                         lambda unit=unit, start=start: again(unit, start))
 
 
 def one_process_killed(site, wire, check, index):
@@ -366,6 +395,7 @@ def main():
         tokens_and_claims(site, made, check, host)
         with relay.Relay(site.path("reader.sock"), made.insert(7)) as wire:
             killed_under_real_units(site, wire, check, 7)
+            killed_with_message_in_hand(site, wire, check, 7)
             one_process_killed(site, wire, check, 7)
             relay_units_killed(site, wire, check, 7)
     return check.status
