@@ -262,6 +262,11 @@ static bool is_broken_off(const kf_http_link *link, const char *reason)
 
 static kf_code explain_unreachable(const kf_http_link *link, const char *reason, kf_error *error)
 {
+    const char *socket = link->client->options.unix_path;
+    if (socket != NULL) /* curl speaks of localhost and a port then */
+        return kf_fail(error, KF_ERR_UNREACHABLE,
+                       "nobody answers on the socket %s; is the program running, and may this user open it?",
+                       socket);
     return kf_fail(error, KF_ERR_UNREACHABLE,
                    "%s cannot be reached: %s; is it running, and is the address right?",
                    server_name(link->client), reason);

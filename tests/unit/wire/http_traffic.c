@@ -360,7 +360,7 @@ static void bad_json_is_refused_with_its_place(void **state)
     assert_raw(f, "{\"a\": 1, \"a\": 2}", "400 Bad Request", "duplicate object key");
     assert_raw(f, "[1]", "400 Bad Request", "not an object");
     assert_raw(f, "{} x", "400 Bad Request", "KF_ERR_JSON");
-    assert_raw(f, "", "400 Bad Request", "a body is needed");
+    assert_raw(f, "", "400 Bad Request", "the body is missing");
 }
 
 static void a_chunked_body_is_capped_too(void **state)
