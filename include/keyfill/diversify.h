@@ -86,6 +86,34 @@ bool kf_diversification_is_none(const kf_diversification *diversification);
 kf_code kf_diversify(const kf_diversification *diversification, kf_algorithm algorithm,
                      const kf_secret *base_key, kf_fields fields, kf_key_role role, kf_secret **ret_key,
                      kf_error *error) KF_MUST_USE;
+
+/* Many keys from one base key: its key schedule stays at hand, and where the method allows it the cards are
+ * worked side by side. Memory does not grow with the number of cards. Not shared between threads. */
+typedef struct kf_diversifier kf_diversifier;
+
+#define KF_DIVERSIFY_MANY_MAX 128 /* cards of one call */
+
+/* Copies what it needs of `diversification` and `base_key`. KF_ERR_DIVERSIFICATION where the base key does
+ * not fit the method. */
+kf_code kf_diversifier_new(const kf_diversification *diversification, kf_algorithm algorithm,
+                           const kf_secret *base_key, kf_diversifier **ret_diversifier,
+                           kf_error *error) KF_MUST_USE;
+/* Wipes, frees, sets NULL. */
+void kf_diversifier_free(kf_diversifier **diversifier);
+
+/* Cards of one call: what is known of each, and which key of each is wanted. */
+typedef struct kf_card_batch {
+    const kf_fields *cards;
+    size_t count; /* 1 to KF_DIVERSIFY_MANY_MAX */
+    kf_key_role role;
+} kf_card_batch;
+
+/* Writes the keys into `keys`, end to end: what kf_diversify gives for each card. `keys` has at least count
+ * times the base key's size bytes (else KF_ERR_ARGUMENT) and may be used again and again. The message says
+ * which card it was (from 0); `keys` is as before where a field was missing or too long. */
+kf_code kf_diversify_many(kf_diversifier *diversifier, const kf_card_batch *batch, kf_secret *keys,
+                          kf_error *error) KF_MUST_USE;
+
 /* Appends what the fields of level `level` (from 0) give, laid end to end: for tests and for tokens that
  * derive by themselves. KF_ERR_ARGUMENT where there is no such level. */
 kf_code kf_diversification_input(const kf_diversification *diversification, size_t level, kf_fields fields,

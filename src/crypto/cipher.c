@@ -5,45 +5,68 @@
 #include <pthread.h>
 #include <string.h>
 
-#define KEY_MAX 32           /* bytes */
-#define CBC_PART 512         /* bytes decrypted at a time, a multiple of every block size */
-#define CMAC_SIDE_BY_SIDE 64 /* messages */
+#include "crypto/cipher_state.h"
 
-/* The whole of it stands in locked memory, because it holds the key and the CMAC subkeys. */
-struct kf_cipher {
-    kf_secret *home;
-    EVP_CIPHER_CTX *encrypt;
-    EVP_CIPHER_CTX *decrypt; /* made when first needed */
-    kf_algorithm algorithm;
-    size_t block_size;
-    size_t key_size;
-    bool subkeys_known;
-    uint8_t key[KEY_MAX];
-    uint8_t subkeys[2][KF_BLOCK_MAX]; /* K1, K2 of SP 800-38B 6.1 */
-};
+#define CBC_PART 512 /* bytes decrypted at a time, a multiple of every block size */
+#define FEW_BLOCKS 4 /* encrypted without an ECB context where there is none */
+#define SPARE_MAX 8  /* ciphers of one kind that a thread keeps */
 
 typedef struct cipher_kind {
     kf_algorithm algorithm;
     size_t key_size;
     size_t block_size;
-    const char *name; /* OpenSSL's */
+    const char *cbc; /* OpenSSL's names */
+    const char *ecb;
 } cipher_kind;
 
 /* Single DES is 3DES with one key three times: OpenSSL 3 keeps DES itself in its legacy provider. */
 static const cipher_kind cipher_kinds[] = {
-    {KF_AES, 16, 16, "AES-128-ECB"},  {KF_AES, 24, 16, "AES-192-ECB"},  {KF_AES, 32, 16, "AES-256-ECB"},
-    {KF_TDES, 16, 8, "DES-EDE3-ECB"}, {KF_TDES, 24, 8, "DES-EDE3-ECB"}, {KF_SM4, 16, 16, "SM4-ECB"},
-    {KF_DES, 8, 8, "DES-EDE3-ECB"},
+    {KF_AES, 16, 16, "AES-128-CBC", "AES-128-ECB"},   {KF_AES, 24, 16, "AES-192-CBC", "AES-192-ECB"},
+    {KF_AES, 32, 16, "AES-256-CBC", "AES-256-ECB"},   {KF_TDES, 16, 8, "DES-EDE3-CBC", "DES-EDE3-ECB"},
+    {KF_TDES, 24, 8, "DES-EDE3-CBC", "DES-EDE3-ECB"}, {KF_SM4, 16, 16, "SM4-CBC", "SM4-ECB"},
+    {KF_DES, 8, 8, "DES-EDE3-CBC", "DES-EDE3-ECB"},
 };
 #define KIND_COUNT (sizeof cipher_kinds / sizeof cipher_kinds[0])
 
 static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
-static EVP_CIPHER *fetched[KIND_COUNT];
+static EVP_CIPHER *fetched_cbc[KIND_COUNT];
+static EVP_CIPHER *fetched_ecb[KIND_COUNT];
+
+/* Ciphers given back, without their keys, for the thread's next ones: to make OpenSSL's contexts costs more
+ * than a session's worth of blocks. */
+typedef struct spare_ciphers {
+    size_t count[KIND_COUNT];
+    kf_cipher *items[KIND_COUNT][SPARE_MAX];
+} spare_ciphers;
+
+static _Thread_local spare_ciphers spare;
+static pthread_key_t spare_end; /* its destructor frees a thread's spare ciphers */
+static bool spare_kept;
+
+static void destroy(kf_cipher *cipher)
+{
+    EVP_CIPHER_CTX_free(cipher->chain);
+    EVP_CIPHER_CTX_free(cipher->blocks);
+    EVP_CIPHER_CTX_free(cipher->decrypt);
+    kf_secret *home = cipher->home;
+    kf_secret_free(&home);
+}
+
+static void destroy_spare(void *ciphers)
+{
+    spare_ciphers *all = ciphers;
+    for (size_t kind = 0; kind < KIND_COUNT; kind++)
+        while (all->count[kind] > 0)
+            destroy(all->items[kind][--all->count[kind]]);
+}
 
 static void fetch_all(void)
 {
-    for (size_t i = 0; i < KIND_COUNT; i++)
-        fetched[i] = EVP_CIPHER_fetch(NULL, cipher_kinds[i].name, NULL);
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        fetched_cbc[i] = EVP_CIPHER_fetch(NULL, cipher_kinds[i].cbc, NULL);
+        fetched_ecb[i] = EVP_CIPHER_fetch(NULL, cipher_kinds[i].ecb, NULL);
+    }
+    spare_kept = pthread_key_create(&spare_end, destroy_spare) == 0;
 }
 
 static kf_code find_kind(kf_algorithm algorithm, size_t key_size, size_t *ret_index)
@@ -56,24 +79,100 @@ static kf_code find_kind(kf_algorithm algorithm, size_t key_size, size_t *ret_in
     return KF_ERR_KEY_SIZE;
 }
 
-/* The key as OpenSSL takes it: EDE3 wants K1 K2 K3. */
-static void expand_key(const kf_cipher *cipher, uint8_t ret_key[KEY_MAX])
+/* OpenSSL's EDE3 wants K1 K2 K3. */
+static kf_code set_expanded_key(const kf_cipher *cipher, EVP_CIPHER_CTX *context)
 {
-    memcpy(ret_key, cipher->key, cipher->key_size);
-    if (cipher->algorithm == KF_DES) {
-        memcpy(ret_key + 8, cipher->key, 8);
-        memcpy(ret_key + 16, cipher->key, 8);
-    }
-    if (cipher->algorithm == KF_TDES && cipher->key_size == 16) memcpy(ret_key + 16, cipher->key, 8);
+    KF_CLEANUP(kf_wipe_block32) uint8_t key[KF_CIPHER_KEY_MAX];
+    memcpy(key, cipher->key, cipher->key_size);
+    if (cipher->key_size == 8) memcpy(key + 8, cipher->key, 8);
+    memcpy(key + 16, cipher->key, 8);
+    return EVP_CipherInit_ex2(context, NULL, key, NULL, -1, NULL) == 1 ? KF_OK : KF_ERR_CRYPTO;
 }
 
-/* `type` is NULL to set another key in a context of the same cipher. */
-static kf_code set_key(const kf_cipher *cipher, EVP_CIPHER_CTX *context, const EVP_CIPHER *type, int encrypt)
+/* The cipher's key into a context whose cipher and direction are set. Without a vector given, CBC takes the
+ * first one again, zeros. */
+static kf_code set_key(const kf_cipher *cipher, EVP_CIPHER_CTX *context)
 {
-    KF_CLEANUP(kf_wipe_block32) uint8_t key[KEY_MAX];
-    expand_key(cipher, key);
-    if (EVP_CipherInit_ex2(context, type, key, NULL, encrypt, NULL) != 1) return KF_ERR_CRYPTO;
-    return EVP_CIPHER_CTX_set_padding(context, 0) == 1 ? KF_OK : KF_ERR_CRYPTO;
+    if (cipher->block_size == 8 && cipher->key_size < 24) return set_expanded_key(cipher, context);
+    return EVP_CipherInit_ex2(context, NULL, cipher->key, NULL, -1, NULL) == 1 ? KF_OK : KF_ERR_CRYPTO;
+}
+
+/* A context without a key. Padding stays on when encrypting: whole blocks come out at once all the same, and
+ * a context told not to pad pays for it with every new key. */
+static kf_code new_context(const EVP_CIPHER *type, int encrypt, EVP_CIPHER_CTX **ret_context)
+{
+    static const uint8_t zero_vector[KF_BLOCK_MAX];
+    if (type == NULL) return KF_ERR_CRYPTO;
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    if (context == NULL) return KF_ERR_MEMORY;
+    const uint8_t *vector = EVP_CIPHER_get_iv_length(type) > 0 ? zero_vector : NULL;
+    if (EVP_CipherInit_ex2(context, type, NULL, vector, encrypt, NULL) != 1 ||
+        (!encrypt && EVP_CIPHER_CTX_set_padding(context, 0) != 1)) {
+        EVP_CIPHER_CTX_free(context);
+        return KF_ERR_CRYPTO;
+    }
+    *ret_context = context;
+    return KF_OK;
+}
+
+static kf_code make(size_t kind, kf_cipher **ret_cipher)
+{
+    kf_secret *home = NULL;
+    KF_TRY(kf_secret_new_zero(sizeof(kf_cipher), &home));
+    kf_cipher *cipher = (kf_cipher *)(void *)kf_secret_expose_writable(home);
+    cipher->home = home;
+    cipher->kind = kind;
+    cipher->algorithm = cipher_kinds[kind].algorithm;
+    cipher->block_size = cipher_kinds[kind].block_size;
+    cipher->key_size = cipher_kinds[kind].key_size;
+    kf_code code = new_context(fetched_cbc[kind], 1, &cipher->chain);
+    if (code != KF_OK) {
+        destroy(cipher);
+        return code;
+    }
+    *ret_cipher = cipher;
+    return KF_OK;
+}
+
+static kf_code take_key(kf_cipher *cipher, const uint8_t *key)
+{
+    memcpy(cipher->key, key, cipher->key_size);
+    memset(cipher->vector, 0, sizeof cipher->vector);
+    cipher->subkeys_known = false;
+    cipher->blocks_keyed = false;
+    cipher->decrypt_keyed = false;
+    return set_key(cipher, cipher->chain);
+}
+
+/* In a child process the memory of secrets is wiped, and with it what its parent kept. */
+static kf_cipher *take_spare(size_t kind)
+{
+    while (spare.count[kind] > 0) {
+        kf_cipher *cipher = spare.items[kind][--spare.count[kind]];
+        if (cipher->home != NULL) return cipher;
+    }
+    return NULL;
+}
+
+/* Overwrites the key everywhere. A context that cannot be overwritten is freed, which wipes it. */
+static bool forget_key(kf_cipher *cipher)
+{
+    static const uint8_t no_key[KF_CIPHER_KEY_MAX];
+    bool blocks_keyed = cipher->blocks_keyed;
+    bool decrypt_keyed = cipher->decrypt_keyed;
+    kf_wipe(cipher->subkeys, sizeof cipher->subkeys);
+    if (take_key(cipher, no_key) != KF_OK) return false;
+    if (blocks_keyed && set_key(cipher, cipher->blocks) != KF_OK) return false;
+    return !decrypt_keyed || set_key(cipher, cipher->decrypt) == KF_OK;
+}
+
+static bool keep_spare(kf_cipher *cipher)
+{
+    if (!spare_kept || cipher->home == NULL || spare.count[cipher->kind] == SPARE_MAX) return false;
+    if (pthread_getspecific(spare_end) == NULL && pthread_setspecific(spare_end, &spare) != 0) return false;
+    if (!forget_key(cipher)) return false;
+    spare.items[cipher->kind][spare.count[cipher->kind]++] = cipher;
+    return true;
 }
 
 kf_code kf_cipher_new(kf_algorithm algorithm, kf_view key, kf_cipher **ret_cipher)
@@ -81,20 +180,11 @@ kf_code kf_cipher_new(kf_algorithm algorithm, kf_view key, kf_cipher **ret_ciphe
     size_t kind = 0;
     KF_TRY(find_kind(algorithm, key.size, &kind));
     pthread_once(&fetch_once, fetch_all);
-    if (fetched[kind] == NULL) return KF_ERR_CRYPTO;
-    kf_secret *home = NULL;
-    KF_TRY(kf_secret_new_zero(sizeof(kf_cipher), &home));
-    kf_cipher *cipher = (kf_cipher *)(void *)kf_secret_expose_writable(home);
-    cipher->home = home;
-    cipher->algorithm = algorithm;
-    cipher->block_size = cipher_kinds[kind].block_size;
-    cipher->key_size = key.size;
-    memcpy(cipher->key, key.data, key.size);
-    cipher->encrypt = EVP_CIPHER_CTX_new();
-    kf_code code =
-        cipher->encrypt == NULL ? KF_ERR_MEMORY : set_key(cipher, cipher->encrypt, fetched[kind], 1);
+    kf_cipher *cipher = take_spare(kind);
+    if (cipher == NULL) KF_TRY(make(kind, &cipher));
+    kf_code code = take_key(cipher, key.data);
     if (code != KF_OK) {
-        kf_cipher_free(&cipher);
+        destroy(cipher);
         return code;
     }
     *ret_cipher = cipher;
@@ -109,19 +199,13 @@ kf_code kf_cipher_new_secret(kf_algorithm algorithm, const kf_secret *key, kf_ci
 kf_code kf_cipher_rekey(kf_cipher *cipher, kf_view key)
 {
     if (key.size != cipher->key_size) return KF_ERR_KEY_SIZE;
-    memcpy(cipher->key, key.data, key.size);
-    cipher->subkeys_known = false;
-    KF_TRY(set_key(cipher, cipher->encrypt, NULL, 1));
-    return cipher->decrypt != NULL ? set_key(cipher, cipher->decrypt, NULL, 0) : KF_OK;
+    return take_key(cipher, key.data);
 }
 
 void kf_cipher_free(kf_cipher **cipher)
 {
     if (cipher == NULL || *cipher == NULL) return;
-    EVP_CIPHER_CTX_free((*cipher)->encrypt);
-    EVP_CIPHER_CTX_free((*cipher)->decrypt);
-    kf_secret *home = (*cipher)->home;
-    kf_secret_free(&home);
+    if (!keep_spare(*cipher)) destroy(*cipher);
     *cipher = NULL;
 }
 
@@ -149,72 +233,71 @@ static kf_code run_blocks(EVP_CIPHER_CTX *context, kf_view input, uint8_t *outpu
     return (size_t)written == input.size ? KF_OK : KF_ERR_CRYPTO;
 }
 
+kf_code kf_chain_continue(kf_cipher *cipher, uint8_t *blocks, size_t size)
+{
+    if (size == 0) return KF_OK;
+    KF_TRY(run_blocks(cipher->chain, kf_view_of(blocks, size), blocks));
+    memcpy(cipher->vector, blocks + size - cipher->block_size, cipher->block_size);
+    return KF_OK;
+}
+
+kf_code kf_chain_start(kf_cipher *cipher, uint8_t *blocks, size_t size)
+{
+    if (size == 0) return KF_OK;
+    kf_xor_into(blocks, cipher->vector, cipher->block_size);
+    return kf_chain_continue(cipher, blocks, size);
+}
+
+/* The context for independent blocks, with the key of now. */
+static kf_code need_context(kf_cipher *cipher, int encrypt, EVP_CIPHER_CTX **context, bool *keyed)
+{
+    if (*keyed) return KF_OK;
+    if (*context == NULL) KF_TRY(new_context(fetched_ecb[cipher->kind], encrypt, context));
+    KF_TRY(set_key(cipher, *context));
+    *keyed = true;
+    return KF_OK;
+}
+
+/* Few blocks one after the other cost less than another key schedule. */
+static kf_code encrypt_few(kf_cipher *cipher, kf_view input, uint8_t *ret_output)
+{
+    size_t size = cipher->block_size;
+    KF_CLEANUP(kf_wipe_block16) uint8_t block[KF_BLOCK_MAX];
+    for (size_t offset = 0; offset < input.size; offset += size) {
+        memcpy(block, input.data + offset, size);
+        KF_TRY(kf_chain_start(cipher, block, size));
+        memcpy(ret_output + offset, block, size);
+    }
+    return KF_OK;
+}
+
 kf_code kf_cipher_encrypt_blocks(kf_cipher *cipher, kf_view input, uint8_t *ret_output)
 {
     if (input.size % cipher->block_size != 0) return KF_ERR_ARGUMENT;
-    return run_blocks(cipher->encrypt, input, ret_output);
-}
-
-static kf_code need_decryption(kf_cipher *cipher)
-{
-    if (cipher->decrypt != NULL) return KF_OK;
-    size_t kind = 0;
-    KF_TRY(find_kind(cipher->algorithm, cipher->key_size, &kind));
-    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
-    if (context == NULL) return KF_ERR_MEMORY;
-    kf_code code = set_key(cipher, context, fetched[kind], 0);
-    if (code != KF_OK) {
-        EVP_CIPHER_CTX_free(context);
-        return code;
-    }
-    cipher->decrypt = context;
-    return KF_OK;
+    bool few = input.size <= FEW_BLOCKS * cipher->block_size && !cipher->blocks_keyed;
+    if (few || input.size == cipher->block_size) return encrypt_few(cipher, input, ret_output);
+    KF_TRY(need_context(cipher, 1, &cipher->blocks, &cipher->blocks_keyed));
+    return run_blocks(cipher->blocks, input, ret_output);
 }
 
 kf_code kf_cipher_decrypt_blocks(kf_cipher *cipher, kf_view input, uint8_t *ret_output)
 {
     if (input.size % cipher->block_size != 0) return KF_ERR_ARGUMENT;
-    KF_TRY(need_decryption(cipher));
+    KF_TRY(need_context(cipher, 0, &cipher->decrypt, &cipher->decrypt_keyed));
     return run_blocks(cipher->decrypt, input, ret_output);
-}
-
-/* Eight bytes at a time: this stands between all block operations. */
-static void xor_into(uint8_t *target, const uint8_t *other, size_t size)
-{
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t left;
-        uint64_t right;
-        memcpy(&left, target + i, 8);
-        memcpy(&right, other + i, 8);
-        left ^= right;
-        memcpy(target + i, &left, 8);
-    }
-    for (; i < size; i++)
-        target[i] = (uint8_t)(target[i] ^ other[i]);
-}
-
-static void start_chain(const kf_cipher *cipher, const uint8_t *initial_vector, uint8_t *ret_chain)
-{
-    if (initial_vector != NULL)
-        memcpy(ret_chain, initial_vector, cipher->block_size);
-    else
-        memset(ret_chain, 0, cipher->block_size);
 }
 
 kf_code kf_cipher_cbc_encrypt(kf_cipher *cipher, const uint8_t *initial_vector, kf_view input,
                               uint8_t *ret_output)
 {
-    size_t size = cipher->block_size;
-    if (input.size % size != 0) return KF_ERR_ARGUMENT;
-    KF_CLEANUP(kf_wipe_block16) uint8_t chain[KF_BLOCK_MAX];
-    start_chain(cipher, initial_vector, chain);
-    for (size_t offset = 0; offset < input.size; offset += size) {
-        xor_into(chain, input.data + offset, size);
-        KF_TRY(run_blocks(cipher->encrypt, kf_view_of(chain, size), chain));
-        memcpy(ret_output + offset, chain, size);
-    }
-    return KF_OK;
+    if (input.size % cipher->block_size != 0 || input.size > INT_MAX) return KF_ERR_ARGUMENT;
+    if (input.size == 0) return KF_OK;
+    /* The vector may be part of the output. */
+    KF_CLEANUP(kf_wipe_block16) uint8_t vector[KF_BLOCK_MAX] = {0};
+    if (initial_vector != NULL) memcpy(vector, initial_vector, cipher->block_size);
+    if (ret_output != input.data) memmove(ret_output, input.data, input.size);
+    kf_xor_into(ret_output, vector, cipher->block_size);
+    return kf_chain_start(cipher, ret_output, input.size);
 }
 
 kf_code kf_cipher_cbc_decrypt(kf_cipher *cipher, const uint8_t *initial_vector, kf_view input,
@@ -222,169 +305,20 @@ kf_code kf_cipher_cbc_decrypt(kf_cipher *cipher, const uint8_t *initial_vector, 
 {
     size_t size = cipher->block_size;
     if (input.size % size != 0) return KF_ERR_ARGUMENT;
-    KF_TRY(need_decryption(cipher));
+    KF_TRY(need_context(cipher, 0, &cipher->decrypt, &cipher->decrypt_keyed));
     uint8_t part[CBC_PART];
-    uint8_t chain[KF_BLOCK_MAX];
+    uint8_t chain[KF_BLOCK_MAX] = {0};
     kf_code code = KF_OK;
-    start_chain(cipher, initial_vector, chain);
+    if (initial_vector != NULL) memcpy(chain, initial_vector, size);
     for (size_t offset = 0; code == KF_OK && offset < input.size; offset += sizeof part) {
         kf_view given = kf_view_part(input, offset, sizeof part);
         code = run_blocks(cipher->decrypt, given, part);
         if (code != KF_OK) break;
-        xor_into(part, chain, size);
-        xor_into(part + size, given.data, given.size - size);
+        kf_xor_into(part, chain, size);
+        kf_xor_into(part + size, given.data, given.size - size);
         memcpy(chain, given.data + given.size - size, size);
         memcpy(ret_output + offset, part, given.size);
     }
-    kf_wipe(part, sizeof part);
+    kf_wipe(part, input.size < sizeof part ? input.size : sizeof part);
     return code;
-}
-
-/* Doubling in GF(2^n), SP 800-38B 6.1 steps 2 and 3, without a branch on the secret. */
-static void double_block(const uint8_t *block, size_t size, uint8_t *ret_doubled)
-{
-    unsigned reduction = size == 16 ? 0x87U : 0x1BU;
-    unsigned carry = block[0] >> 7;
-    for (size_t i = 0; i + 1 < size; i++)
-        ret_doubled[i] = (uint8_t)((unsigned)block[i] << 1 | block[i + 1] >> 7);
-    ret_doubled[size - 1] = (uint8_t)((unsigned)block[size - 1] << 1 ^ (reduction & (0U - carry)));
-}
-
-static kf_code need_subkeys(kf_cipher *cipher)
-{
-    if (cipher->subkeys_known) return KF_OK;
-    size_t size = cipher->block_size;
-    KF_CLEANUP(kf_wipe_block16) uint8_t block[KF_BLOCK_MAX] = {0};
-    KF_TRY(run_blocks(cipher->encrypt, kf_view_of(block, size), block));
-    double_block(block, size, cipher->subkeys[0]);
-    double_block(cipher->subkeys[0], size, cipher->subkeys[1]);
-    cipher->subkeys_known = true;
-    return KF_OK;
-}
-
-kf_code kf_cmac_subkeys(kf_cipher *cipher, uint8_t *ret_k1, uint8_t *ret_k2)
-{
-    KF_TRY(need_subkeys(cipher));
-    memcpy(ret_k1, cipher->subkeys[0], cipher->block_size);
-    memcpy(ret_k2, cipher->subkeys[1], cipher->block_size);
-    return KF_OK;
-}
-
-/* SP 800-38B 6.2 as a stream: a block is encrypted only when a byte behind it is known, because the last one
- * is treated differently. */
-typedef struct cmac_stream {
-    uint8_t chain[KF_BLOCK_MAX];
-    size_t filled; /* bytes of the current block already added to the chain */
-} cmac_stream;
-
-static kf_code cmac_update(kf_cipher *cipher, cmac_stream *stream, kf_view message)
-{
-    size_t size = cipher->block_size;
-    for (size_t offset = 0; offset < message.size;) {
-        if (stream->filled == size) {
-            KF_TRY(run_blocks(cipher->encrypt, kf_view_of(stream->chain, size), stream->chain));
-            stream->filled = 0;
-        }
-        size_t room = size - stream->filled;
-        kf_view part = kf_view_part(message, offset, room);
-        xor_into(stream->chain + stream->filled, part.data, part.size);
-        stream->filled += part.size;
-        offset += part.size;
-    }
-    return KF_OK;
-}
-
-static kf_code cmac_finish(kf_cipher *cipher, cmac_stream *stream)
-{
-    size_t size = cipher->block_size;
-    bool whole = stream->filled == size;
-    if (!whole) stream->chain[stream->filled] ^= 0x80;
-    xor_into(stream->chain, cipher->subkeys[whole ? 0 : 1], size);
-    return run_blocks(cipher->encrypt, kf_view_of(stream->chain, size), stream->chain);
-}
-
-kf_code kf_cmac_parts(kf_cipher *cipher, const kf_view *parts, size_t part_count, uint8_t *ret_mac)
-{
-    KF_TRY(need_subkeys(cipher));
-    cmac_stream stream = {{0}, 0};
-    kf_code code = KF_OK;
-    for (size_t i = 0; code == KF_OK && i < part_count; i++)
-        code = cmac_update(cipher, &stream, parts[i]);
-    if (code == KF_OK) code = cmac_finish(cipher, &stream);
-    if (code == KF_OK) memcpy(ret_mac, stream.chain, cipher->block_size);
-    kf_wipe(&stream, sizeof stream);
-    return code;
-}
-
-kf_code kf_cmac(kf_cipher *cipher, kf_view message, uint8_t *ret_mac)
-{
-    return kf_cmac_parts(cipher, &message, 1, ret_mac);
-}
-
-/* Up to CMAC_SIDE_BY_SIDE messages of one length, whose chains advance together. */
-typedef struct cmac_group {
-    const uint8_t *messages;
-    size_t message_size;
-    size_t count;
-    uint8_t chains[CMAC_SIDE_BY_SIDE * KF_BLOCK_MAX];
-} cmac_group;
-
-/* Block `offset` of every message into its chain. */
-static void cmac_add_column(cmac_group *group, size_t offset, size_t block_size)
-{
-    size_t left = group->message_size - offset;
-    size_t part = left < block_size ? left : block_size;
-    for (size_t i = 0; i < group->count; i++)
-        xor_into(group->chains + i * block_size, group->messages + i * group->message_size + offset, part);
-}
-
-static void cmac_add_subkey(const kf_cipher *cipher, cmac_group *group)
-{
-    size_t size = cipher->block_size;
-    size_t rest = group->message_size % size;
-    bool whole = group->message_size > 0 && rest == 0;
-    for (size_t i = 0; i < group->count; i++) {
-        if (!whole) group->chains[i * size + rest] ^= 0x80;
-        xor_into(group->chains + i * size, cipher->subkeys[whole ? 0 : 1], size);
-    }
-}
-
-static kf_code cmac_run_group(kf_cipher *cipher, cmac_group *group, uint8_t *ret_macs)
-{
-    size_t size = cipher->block_size;
-    kf_view states = kf_view_of(group->chains, group->count * size);
-    size_t offset = 0;
-    memset(group->chains, 0, states.size);
-    for (; offset + size < group->message_size; offset += size) {
-        cmac_add_column(group, offset, size);
-        KF_TRY(run_blocks(cipher->encrypt, states, group->chains));
-    }
-    cmac_add_column(group, offset, size);
-    cmac_add_subkey(cipher, group);
-    KF_TRY(run_blocks(cipher->encrypt, states, group->chains));
-    memcpy(ret_macs, group->chains, states.size);
-    return KF_OK;
-}
-
-kf_code kf_cmac_many(kf_cipher *cipher, const uint8_t *messages, size_t message_size, size_t count,
-                     uint8_t *ret_macs)
-{
-    KF_TRY(need_subkeys(cipher));
-    cmac_group group = {.message_size = message_size};
-    kf_code code = KF_OK;
-    for (size_t done = 0; code == KF_OK && done < count; done += group.count) {
-        group.messages = messages + done * message_size;
-        group.count = count - done < CMAC_SIDE_BY_SIDE ? count - done : CMAC_SIDE_BY_SIDE;
-        code = cmac_run_group(cipher, &group, ret_macs + done * cipher->block_size);
-    }
-    kf_wipe(&group, sizeof group);
-    return code;
-}
-
-kf_code kf_cmac_verify(kf_cipher *cipher, kf_view message, kf_view given)
-{
-    if (given.size < 4 || given.size > cipher->block_size) return KF_ERR_ARGUMENT;
-    KF_CLEANUP(kf_wipe_block16) uint8_t mac[KF_BLOCK_MAX];
-    KF_TRY(kf_cmac(cipher, message, mac));
-    return kf_equal_constant_time(mac, given.data, given.size) ? KF_OK : KF_ERR_AUTHENTICATION;
 }

@@ -32,16 +32,18 @@ bool kf_diversification_is_none(const kf_diversification *diversification)
     return true;
 }
 
-static kf_code build_input(const kf_level_plan *level, kf_fields fields, kf_key_role role, kf_buffer *input,
-                           kf_error *error)
+kf_code kf_level_plan_input(const kf_level_plan *level, kf_fields fields, kf_key_role role, kf_buffer *input,
+                            kf_error *error)
 {
+    size_t before = input->size;
     for (size_t i = 0; i < level->field_count; i++)
         KF_TRY(kf_field_plan_encode(&level->fields[i], fields, role, input, error));
     const kf_diversification_method *method = level->method;
-    if (input->size < method->input_min || input->size > method->input_max)
+    size_t size = input->size - before;
+    if (size < method->input_min || size > method->input_max)
         return kf_fail(error, KF_ERR_DIVERSIFICATION,
                        "diversification: method %s takes %zu to %zu bytes, its fields give %zu", method->name,
-                       method->input_min, method->input_max, input->size);
+                       method->input_min, method->input_max, size);
     return KF_OK;
 }
 
@@ -51,14 +53,15 @@ kf_code kf_diversification_input(const kf_diversification *diversification, size
     if (level >= diversification->level_count)
         return kf_fail(error, KF_ERR_ARGUMENT, "diversification: there is no level %zu", level);
     KF_CLEANUP(kf_buffer_clear) kf_buffer built = KF_BUFFER_INIT;
-    KF_TRY(build_input(&diversification->levels[level], fields, role, &built, error));
+    KF_TRY(kf_level_plan_input(&diversification->levels[level], fields, role, &built, error));
     kf_buffer_append(input, kf_buffer_view(&built));
     return kf_fail_plain(error, kf_buffer_status(input));
 }
 
-static kf_code check_key(const kf_diversification_method *method, kf_algorithm algorithm, size_t key_size,
-                         kf_error *error)
+kf_code kf_level_plan_check_key(const kf_level_plan *level, kf_algorithm algorithm, size_t key_size,
+                                kf_error *error)
 {
+    const kf_diversification_method *method = level->method;
     static const char *const names[] = {"?", "AES", "3DES", "SM4", "DES"};
     if (method->derive == NULL) return KF_OK;
     if (method->algorithm != algorithm)
@@ -94,9 +97,9 @@ kf_code kf_diversify(const kf_diversification *diversification, kf_algorithm alg
     KF_CLEANUP(kf_secret_free) kf_secret *present = NULL;
     for (size_t i = 0; i < diversification->level_count; i++) {
         const kf_level_plan *level = &diversification->levels[i];
-        KF_TRY(check_key(level->method, algorithm, kf_secret_size(base_key), error));
+        KF_TRY(kf_level_plan_check_key(level, algorithm, kf_secret_size(base_key), error));
         KF_CLEANUP(kf_buffer_clear) kf_buffer input = KF_BUFFER_INIT;
-        KF_TRY(build_input(level, fields, role, &input, error));
+        KF_TRY(kf_level_plan_input(level, fields, role, &input, error));
         kf_secret *next = NULL;
         kf_code code = derive_level(level, algorithm, present != NULL ? present : base_key,
                                     kf_buffer_view(&input), &next);

@@ -6,13 +6,14 @@
 
 typedef struct digits {
     size_t count;
+    size_t most; /* of them that were ever written */
     uint8_t nibbles[KF_DIVERSIFICATION_VALUE_MAX + 2 * KF_DIVERSIFICATION_SIZE_MAX];
 } digits;
 
 /* Personalisation data among the fields may be secret. */
 static void wipe_digits(digits *value)
 {
-    kf_wipe(value, sizeof *value);
+    kf_wipe(value->nibbles, value->most);
 }
 
 static kf_code refuse(kf_error *error, const kf_field_plan *plan, const char *problem)
@@ -65,7 +66,9 @@ static void pad_digits(digits *value, size_t wanted, const kf_field_plan *plan)
 
 static kf_code encode_digits(const kf_field_plan *plan, const char *text, kf_buffer *input, kf_error *error)
 {
-    KF_CLEANUP(wipe_digits) digits value = {.count = strlen(text)};
+    KF_CLEANUP(wipe_digits) digits value;
+    value.count = strlen(text);
+    value.most = value.count;
     bool decimal = plan->encoding == KF_ENCODING_BCD;
     for (size_t i = 0; i < value.count; i++) {
         int nibble = nibble_of(text[i], decimal);
@@ -82,9 +85,11 @@ static kf_code encode_digits(const kf_field_plan *plan, const char *text, kf_buf
     if (value.count % 2 != 0 && (plan->pad == KF_SIDE_NONE || plan->pad_digits == 2))
         return refuse(error, plan, "has an odd number of digits, and its line says no padding digit");
     if (value.count < wanted && plan->pad == KF_SIDE_NONE) return refuse_short(error, plan);
+    if (wanted > value.most) value.most = wanted;
     pad_digits(&value, wanted, plan);
-    for (size_t i = 0; i < value.count; i += 2)
-        kf_buffer_append_u8(input, (uint8_t)(value.nibbles[i] << 4 | value.nibbles[i + 1]));
+    uint8_t *place = kf_buffer_extend(input, value.count / 2);
+    for (size_t i = 0; place != NULL && i < value.count / 2; i++)
+        place[i] = (uint8_t)(value.nibbles[2 * i] << 4 | value.nibbles[2 * i + 1]);
     return KF_OK;
 }
 

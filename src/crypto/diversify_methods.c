@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "crypto/cipher_state.h"
 #include "crypto/digest.h"
 #include "crypto/diversify_plan.h"
 #include "crypto/parity.h"
@@ -25,22 +26,29 @@ static kf_code derive_sp800_108(kf_cipher *cipher, kf_view input, uint8_t *ret_k
     return kf_kdf_counter_mode(cipher, form, kf_buffer_view(&fixed), ret_key, size);
 }
 
-/* AN10922 2: the constant and the input always fill two blocks; what is padded takes subkey K2.
- */
-static kf_code an10922_cmac(kf_cipher *cipher, uint8_t constant, kf_view input, uint8_t *ret_mac)
+/* AN10922 2: the constant and the input always fill two blocks; what is padded takes subkey K2. */
+static kf_code an10922_message(kf_cipher *cipher, uint8_t constant, kf_view input, uint8_t *ret_message)
 {
     size_t size = kf_cipher_block_size(cipher);
     KF_CLEANUP(kf_wipe_block16) uint8_t k1[KF_BLOCK_MAX];
     KF_CLEANUP(kf_wipe_block16) uint8_t k2[KF_BLOCK_MAX];
-    KF_CLEANUP(kf_wipe_block32) uint8_t message[2 * KF_BLOCK_MAX] = {constant};
     if (input.size + 1 > 2 * size) return KF_ERR_ARGUMENT;
     KF_TRY(kf_cmac_subkeys(cipher, k1, k2));
-    memcpy(message + 1, input.data, input.size);
+    memset(ret_message, 0, 2 * size);
+    ret_message[0] = constant;
+    memcpy(ret_message + 1, input.data, input.size);
     bool padded = input.size + 1 < 2 * size;
-    if (padded) message[input.size + 1] = 0x80;
-    for (size_t i = 0; i < size; i++)
-        message[size + i] = (uint8_t)(message[size + i] ^ (padded ? k2[i] : k1[i]));
-    KF_TRY(kf_cipher_cbc_encrypt(cipher, NULL, kf_view_of(message, 2 * size), message));
+    if (padded) ret_message[input.size + 1] = 0x80;
+    kf_xor_into(ret_message + size, padded ? k2 : k1, size);
+    return KF_OK;
+}
+
+static kf_code an10922_cmac(kf_cipher *cipher, uint8_t constant, kf_view input, uint8_t *ret_mac)
+{
+    size_t size = kf_cipher_block_size(cipher);
+    KF_CLEANUP(kf_wipe_block32) uint8_t message[2 * KF_BLOCK_MAX];
+    KF_TRY(an10922_message(cipher, constant, input, message));
+    KF_TRY(kf_chain_start(cipher, message, 2 * size));
     memcpy(ret_mac, message + size, size);
     return KF_OK;
 }
@@ -54,9 +62,46 @@ static kf_code an10922_blocks(kf_cipher *cipher, uint8_t first_constant, kf_view
     return KF_OK;
 }
 
+typedef struct an10922_group {
+    uint8_t messages[KF_DIVERSIFY_MANY_MAX * 2 * KF_BLOCK_MAX];
+    uint8_t macs[KF_DIVERSIFY_MANY_MAX * KF_BLOCK_MAX];
+} an10922_group;
+
+/* The same for many cards: the messages of all of them side by side, block by block of the keys. */
+static kf_code an10922_column(kf_cipher *cipher, uint8_t constant, const kf_view *inputs, size_t count,
+                              an10922_group *group)
+{
+    size_t size = kf_cipher_block_size(cipher);
+    for (size_t i = 0; i < count; i++)
+        KF_TRY(an10922_message(cipher, constant, inputs[i], group->messages + i * 2 * size));
+    return kf_chain_many(cipher, group->messages, 2 * size, count, group->macs);
+}
+
+static kf_code an10922_many(kf_cipher *cipher, uint8_t first_constant, const kf_view *inputs, size_t count,
+                            uint8_t *ret_keys)
+{
+    size_t size = kf_cipher_block_size(cipher);
+    size_t key_size = kf_cipher_key_size(cipher);
+    an10922_group group;
+    kf_code code = KF_OK;
+    for (size_t block = 0; code == KF_OK && block < key_size / size; block++) {
+        code = an10922_column(cipher, (uint8_t)(first_constant + block), inputs, count, &group);
+        for (size_t i = 0; code == KF_OK && i < count; i++)
+            memcpy(ret_keys + i * key_size + block * size, group.macs + i * size, size);
+    }
+    kf_wipe(&group, sizeof group);
+    return code;
+}
+
 static kf_code derive_an10922_aes128(kf_cipher *cipher, kf_view input, uint8_t *ret_key)
 {
     return an10922_blocks(cipher, 0x01, input, ret_key);
+}
+
+static kf_code derive_many_an10922_aes128(kf_cipher *cipher, const kf_view *inputs, size_t count,
+                                          uint8_t *ret_keys)
+{
+    return an10922_many(cipher, 0x01, inputs, count, ret_keys);
 }
 
 /* AN10922 2, AES-192: the two values overlap by eight bytes, which are XORed. */
@@ -78,14 +123,32 @@ static kf_code derive_an10922_aes256(kf_cipher *cipher, kf_view input, uint8_t *
     return an10922_blocks(cipher, 0x41, input, ret_key);
 }
 
+static kf_code derive_many_an10922_aes256(kf_cipher *cipher, const kf_view *inputs, size_t count,
+                                          uint8_t *ret_keys)
+{
+    return an10922_many(cipher, 0x41, inputs, count, ret_keys);
+}
+
 static kf_code derive_an10922_2tdea(kf_cipher *cipher, kf_view input, uint8_t *ret_key)
 {
     return an10922_blocks(cipher, 0x21, input, ret_key);
 }
 
+static kf_code derive_many_an10922_2tdea(kf_cipher *cipher, const kf_view *inputs, size_t count,
+                                         uint8_t *ret_keys)
+{
+    return an10922_many(cipher, 0x21, inputs, count, ret_keys);
+}
+
 static kf_code derive_an10922_3tdea(kf_cipher *cipher, kf_view input, uint8_t *ret_key)
 {
     return an10922_blocks(cipher, 0x31, input, ret_key);
+}
+
+static kf_code derive_many_an10922_3tdea(kf_cipher *cipher, const kf_view *inputs, size_t count,
+                                         uint8_t *ret_keys)
+{
+    return an10922_many(cipher, 0x31, inputs, count, ret_keys);
 }
 
 /* factor || ~factor */
@@ -195,22 +258,22 @@ static kf_code derive_kdf3(kf_cipher *cipher, kf_view input, uint8_t *ret_key)
 #define SET_INPUT (DIVERSIFICATION_DATA_SIZE + 1)
 
 static const kf_diversification_method methods[] = {
-    {"none", (kf_algorithm)0, 0, 0, 0, NULL},
-    {"sp800-108-aes", KF_AES, 0, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_sp800_108},
-    {"sp800-108-sm4", KF_SM4, 16, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_sp800_108},
-    {"an10922-aes128", KF_AES, 16, 1, 31, derive_an10922_aes128},
-    {"an10922-aes192", KF_AES, 24, 1, 31, derive_an10922_aes192},
-    {"an10922-aes256", KF_AES, 32, 1, 31, derive_an10922_aes256},
-    {"an10922-2tdea", KF_TDES, 16, 1, 15, derive_an10922_2tdea},
-    {"an10922-3tdea", KF_TDES, 24, 1, 15, derive_an10922_3tdea},
-    {"emv-option-a", KF_TDES, 16, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_emv_option_a},
-    {"emv-option-b", KF_TDES, 16, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_emv_option_b},
-    {"emv-option-c", KF_AES, 0, 1, KF_BLOCK_MAX, derive_emv_option_c},
-    {"pboc-3des", KF_TDES, 16, FACTOR_SIZE, FACTOR_SIZE, derive_pboc},
-    {"pboc-sm4", KF_SM4, 16, FACTOR_SIZE, FACTOR_SIZE, derive_pboc},
-    {"visa2", KF_TDES, 16, SET_INPUT, SET_INPUT, derive_visa2},
-    {"emv-cps", KF_TDES, 16, SET_INPUT, SET_INPUT, derive_emv_cps},
-    {"kdf3", KF_AES, 0, SET_INPUT, SET_INPUT, derive_kdf3},
+    {"none", (kf_algorithm)0, 0, 0, 0, NULL, NULL},
+    {"sp800-108-aes", KF_AES, 0, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_sp800_108, NULL},
+    {"sp800-108-sm4", KF_SM4, 16, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_sp800_108, NULL},
+    {"an10922-aes128", KF_AES, 16, 1, 31, derive_an10922_aes128, derive_many_an10922_aes128},
+    {"an10922-aes192", KF_AES, 24, 1, 31, derive_an10922_aes192, NULL},
+    {"an10922-aes256", KF_AES, 32, 1, 31, derive_an10922_aes256, derive_many_an10922_aes256},
+    {"an10922-2tdea", KF_TDES, 16, 1, 15, derive_an10922_2tdea, derive_many_an10922_2tdea},
+    {"an10922-3tdea", KF_TDES, 24, 1, 15, derive_an10922_3tdea, derive_many_an10922_3tdea},
+    {"emv-option-a", KF_TDES, 16, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_emv_option_a, NULL},
+    {"emv-option-b", KF_TDES, 16, 1, KF_DIVERSIFICATION_INPUT_MAX, derive_emv_option_b, NULL},
+    {"emv-option-c", KF_AES, 0, 1, KF_BLOCK_MAX, derive_emv_option_c, NULL},
+    {"pboc-3des", KF_TDES, 16, FACTOR_SIZE, FACTOR_SIZE, derive_pboc, NULL},
+    {"pboc-sm4", KF_SM4, 16, FACTOR_SIZE, FACTOR_SIZE, derive_pboc, NULL},
+    {"visa2", KF_TDES, 16, SET_INPUT, SET_INPUT, derive_visa2, NULL},
+    {"emv-cps", KF_TDES, 16, SET_INPUT, SET_INPUT, derive_emv_cps, NULL},
+    {"kdf3", KF_AES, 0, SET_INPUT, SET_INPUT, derive_kdf3, NULL},
 };
 
 const kf_diversification_method *kf_diversification_method_find(kf_view name)

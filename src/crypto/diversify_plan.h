@@ -39,6 +39,8 @@ typedef struct kf_diversification_method {
     size_t input_max;
     /* Writes as many bytes as the cipher's key has. NULL: the key itself (none). */
     kf_code (*derive)(kf_cipher *cipher, kf_view input, uint8_t *ret_key);
+    /* The same for up to KF_DIVERSIFY_MANY_MAX inputs, keys end to end. NULL: one after the other. */
+    kf_code (*derive_many)(kf_cipher *cipher, const kf_view *inputs, size_t count, uint8_t *ret_keys);
 } kf_diversification_method;
 
 typedef struct kf_level_plan {
@@ -54,6 +56,13 @@ struct kf_diversification {
 
 /* NULL if there is none. */
 const kf_diversification_method *kf_diversification_method_find(kf_view name);
+
+/* Appends the level's input. KF_ERR_DIVERSIFICATION where a field or the whole does not fit. */
+kf_code kf_level_plan_input(const kf_level_plan *level, kf_fields fields, kf_key_role role, kf_buffer *input,
+                            kf_error *error) KF_MUST_USE;
+/* KF_ERR_DIVERSIFICATION where the base key is none that the method takes. */
+kf_code kf_level_plan_check_key(const kf_level_plan *level, kf_algorithm algorithm, size_t key_size,
+                                kf_error *error) KF_MUST_USE;
 
 /* Appends the field's bytes. */
 kf_code kf_field_plan_encode(const kf_field_plan *plan, kf_fields fields, kf_key_role role, kf_buffer *input,
