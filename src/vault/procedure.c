@@ -172,17 +172,19 @@ static kf_code identity_of(const kf_procedure_context *context, const kf_procedu
     return KF_OK;
 }
 
-/* The record of that identity; a new one where there is none. False: it has to be looked up first. */
-static bool take_record(const kf_procedure_answers *answers, const char *identity, kf_procedure_state *state)
+/* The record of that identity; a new one where there is none. */
+static kf_code take_record(const kf_card_record *record, const char *identity, kf_procedure_state *state,
+                           kf_error *error)
 {
-    if (strcmp(answers->looked_up, identity) != 0) return false;
-    if (answers->record != NULL) {
-        state->record = *answers->record;
-        return true;
+    if (record == NULL) {
+        state->record = (kf_card_record){.state = KF_CARD_BLANK};
+        return kf_text_copy(state->record.identity, sizeof state->record.identity, identity);
     }
-    state->record = (kf_card_record){.state = KF_CARD_BLANK};
-    (void)snprintf(state->record.identity, sizeof state->record.identity, "%s", identity);
-    return true;
+    if (strcmp(record->identity, identity) != 0)
+        return kf_fail(error, KF_ERR_RECORD, "the record that was found for card %s is that of card %s",
+                       identity, record->identity);
+    state->record = *record;
+    return KF_OK;
 }
 
 static kf_code prove_issuer(const kf_procedure_context *context, const kf_procedure_state *state,
@@ -407,10 +409,11 @@ static kf_code take_contact(const kf_procedure_context *context, kf_procedure_st
         update_of(telling, has_issuer ? "issuer security domain" : "security domain", &update, &data, error));
     char identity[KF_IDENTITY_SIZE];
     KF_TRY(identity_of(context, state, data.text, identity, error));
-    if (!take_record(answers, identity, state)) {
+    if (strcmp(answers->looked_up, identity) != 0) {
         result->outcome = KF_PROCEDURE_NEED_RECORD;
         return kf_text_copy(result->identity, sizeof result->identity, identity);
     }
+    KF_TRY(take_record(answers->record, identity, state, error));
     state->facts = contact->facts;
     if (has_issuer) KF_TRY(prove_issuer(context, state, contact->issuer_answer, data.text, error));
     if (contact->domain_answer.size > 0) {

@@ -81,6 +81,7 @@ struct test_bench {
     bool tear_after;
     const char *tear_label;       /* power goes after the command of this label took effect */
     const kf_card_record *lookup; /* what is found by identity, where that differs from `record` */
+    bool lookup_lies;             /* it is given whatever its identity */
     uint64_t refuse_at;           /* command from 1 that the card does not get; `refusal` is answered */
     uint16_t refusal;
     /* Alters the answers of message `message` (1: contact). */
@@ -112,6 +113,9 @@ const kf_key_entry *bench_add_key(test_bench *bench, kf_key_purpose purpose, con
 kf_procedure_request request_of(kf_operation operation);
 void request_field(kf_procedure_request *request, const char *name, const char *value);
 /* Runs a request with the card powered anew. */
+/* Puts the card in a reader; sends a script as a terminal does. run() does both. */
+void bench_power_on(test_bench *bench);
+void bench_follow(test_bench *bench, const kf_script *script, kf_script_answers *answers);
 test_outcome run(test_bench *bench, const kf_procedure_request *request);
 void outcome_clear(test_outcome *outcome);
 /* Runs and wants it done, or refused with `code`. */

@@ -429,7 +429,26 @@ static void no_second_card_steps_in(void **state)
     bench_remove(&other);
 }
 
-/* The same step twice, each with a card that answers anew: the first answer's intent stands. */
+/* A domain without keys is opened with its parent's; without SELECT the channel is the parent's. */
+static void a_channel_with_the_parent_is_noticed(void **state)
+{
+    (void)state;
+    test_bench bench;
+    bench_make(&bench, NULL, NULL);
+    kf_procedure_request request = request_of(KF_OPERATION_FILL);
+    assert_done(&bench, &request);
+    uint64_t select = bench.in_contact + 3; /* behind EXTERNAL AUTHENTICATE and INSTALL */
+    const test_scene scene = {.operation = KF_OPERATION_FILL};
+    reset(&bench, &scene);
+    bench.refuse_at = select;
+    bench.refusal = 0x9000;
+    assert_refused(&bench, &request, KF_ERR_CHANNEL, "not with the domain that was selected");
+    assert_int_equal(bench.record.state, KF_CARD_FILLING);
+    assert_done(&bench, &request);
+    assert_card_key(&bench, NUMBER, 1);
+    bench_remove(&bench);
+}
+
 static void a_profile_that_changes_half_way_is_noticed(void **state)
 {
     (void)state;
@@ -466,6 +485,7 @@ int main(void)
         cmocka_unit_test(a_broken_refill_asks_for_refill_or_clear),
         cmocka_unit_test(a_broken_clear_asks_for_clear),
         cmocka_unit_test(no_second_card_steps_in),
+        cmocka_unit_test(a_channel_with_the_parent_is_noticed),
         cmocka_unit_test(a_profile_that_changes_half_way_is_noticed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -230,6 +230,22 @@ static void a_record_is_found_by_the_identity_that_is_proven(void **state)
     bench_remove(&bench);
 }
 
+static void another_cards_record_is_refused(void **state)
+{
+    (void)state;
+    test_bench bench;
+    bench_make(&bench, NULL, NULL);
+    fill_card(&bench);
+    kf_card_record other = bench.record;
+    strcpy(other.identity, "kdd:FFFFFFFFFFFFFFFFFFFF");
+    bench.has_record = false;
+    bench.lookup = &other;
+    bench.lookup_lies = true;
+    kf_procedure_request clear = request_of(KF_OPERATION_CLEAR);
+    assert_refused(&bench, &clear, KF_ERR_RECORD, "is that of card kdd:FFFF");
+    bench_remove(&bench);
+}
+
 static void a_preloaded_domain_gets_its_first_keys_back(void **state)
 {
     (void)state;
@@ -390,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_clear_of_a_blank_card_ends_at_once),
         cmocka_unit_test(a_clear_takes_the_key_and_everything_that_was_written),
         cmocka_unit_test(a_record_is_found_by_the_identity_that_is_proven),
+        cmocka_unit_test(another_cards_record_is_refused),
         cmocka_unit_test(a_preloaded_domain_gets_its_first_keys_back),
         cmocka_unit_test(without_response_macs_a_clear_leaves_the_card_unknown),
         cmocka_unit_test(a_domain_that_is_hidden_is_not_forgotten),
