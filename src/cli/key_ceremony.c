@@ -95,12 +95,15 @@ static kf_code enter_component(component_ceremony *ceremony, long number, const 
     return KF_OK;
 }
 
-static kf_code show_progress(const component_ceremony *ceremony, const json_t *answer, kf_error *error)
+static kf_code show_progress(const component_ceremony *ceremony, json_t *answer, kf_error *error)
 {
-    if (ceremony->cli->json || json_object_get(answer, "key") != NULL)
-        return kf_cli_key_print(ceremony->cli, answer, error);
+    if (json_object_get(answer, "key") != NULL) return kf_cli_key_print(ceremony->cli, answer, error);
     char id[2 * KF_IMPORT_ID_SIZE + 1];
     KF_TRY(kf_fail_plain(error, kf_hex_encode(KF_VIEW(ceremony->import_id), id, sizeof id)));
+    if (ceremony->cli->json) {
+        KF_TRY(kf_fail_plain(error, kf_json_set_text(answer, "import", id)));
+        return kf_cli_print_json(answer, error);
+    }
     printf("%zu of %ld components are there; go on with the same options and --import %s --first N\n",
            json_array_size(json_object_get(answer, "present")), ceremony->components, id);
     return KF_OK;

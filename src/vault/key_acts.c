@@ -100,7 +100,8 @@ static const kf_key_entry *target_of(kf_vault *vault, const kf_key_entry *wanted
     const kf_key_entry *found = kf_key_store_find(vault->keys, wanted->purpose, wanted->category,
                                                   wanted->version, now_seconds(vault));
     if (found == NULL && wanted->version == 0)
-        kf_fail(error, KF_ERR_NO_KEY, "there is no %s key of category %s in force",
+        kf_fail(error, KF_ERR_NO_KEY,
+                "there is no %s key of category %s in force; keyfill key list shows those there are",
                 kf_key_purpose_name(wanted->purpose), wanted->category);
     else if (found == NULL)
         kf_fail(error, KF_ERR_NO_KEY, "there is no base key %s; keyfill key list shows those there are",
@@ -160,7 +161,11 @@ static kf_code import(kf_vault *vault, const kf_key_act_request *request, kf_key
 static kf_code change_state(kf_vault *vault, const kf_key_act_request *request, kf_key_state state,
                             kf_key_act_answer *answer, kf_error *error)
 {
-    const kf_key_entry *found = target_of(vault, &request->entry, error);
+    kf_key_entry wanted = request->entry;
+    /* What is to be activated is not in force yet. */
+    if (state == KF_KEY_ACTIVE && wanted.version == 0)
+        wanted.version = kf_key_store_latest(vault->keys, wanted.purpose, wanted.category);
+    const kf_key_entry *found = target_of(vault, &wanted, error);
     if (found == NULL) return KF_ERR_NO_KEY;
     const kf_key_entry *changed;
     KF_TRY(kf_key_store_set_state(vault->keys, found, state, &changed, error));
