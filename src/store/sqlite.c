@@ -31,7 +31,8 @@ static kf_code fail_sqlite(const sqlite_connection *connection, int result, cons
 {
     kf_code code = KF_ERR_STORE;
     int primary = result & 0xFF; /* the rest of the bits are the extended code */
-    if (primary == SQLITE_CONSTRAINT) code = KF_ERR_CONFLICT;
+    /* A trigger's RAISE is no constraint of a table. */
+    if (primary == SQLITE_CONSTRAINT && result != SQLITE_CONSTRAINT_TRIGGER) code = KF_ERR_CONFLICT;
     if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) code = KF_ERR_STORE_BUSY;
     return kf_fail(error, code, "database %s: %s (SQLite %d, in '%.100s')", connection->path,
                    sqlite3_errmsg(connection->handle), result, sql);
