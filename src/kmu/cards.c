@@ -23,6 +23,7 @@ static kf_code read_row(kf_rows *rows, kf_card_row *row, kf_error *error)
     KF_TRY(kf_text_copy(row->request_caller, sizeof row->request_caller, kf_rows_text(rows, 2)));
     KF_TRY(kf_text_copy(row->request_terminal, sizeof row->request_terminal, kf_rows_text(rows, 3)));
     row->request_time = kf_rows_integer(rows, 4);
+    KF_TRY(kf_rows_status(rows, error));
     return kf_buffer_status(&row->sealed);
 }
 
@@ -34,6 +35,16 @@ static kf_code find(kf_database *database, const char *sql, const char *value, k
     bool found;
     KF_TRY(kf_rows_next(rows, &found, error));
     return found ? read_row(rows, row, error) : KF_OK;
+}
+
+static kf_code find_by_identity(kf_database *database, const char *identity, kf_card_row *row,
+                                kf_error *error)
+{
+    KF_TRY(find(database, "SELECT " CARD_COLUMNS " FROM cards WHERE identity = $1", identity, row, error));
+    if (!row->found || strcmp(row->record.identity, identity) == 0) return KF_OK;
+    return kf_fail(error, KF_ERR_RECORD,
+                   "card %s: the database holds the record of card %s in its place; restore the database",
+                   identity, row->record.identity);
 }
 
 static kf_code finish_row(kf_code code, kf_card_row *row, kf_card_row *ret_row, kf_error *error)
@@ -50,8 +61,7 @@ kf_code kf_card_by_identity(kf_database *database, const char *identity, kf_card
                             kf_error *error)
 {
     kf_card_row row = {0};
-    kf_code code =
-        find(database, "SELECT " CARD_COLUMNS " FROM cards WHERE identity = $1", identity, &row, error);
+    kf_code code = find_by_identity(database, identity, &row, error);
     return finish_row(code, &row, ret_row, error);
 }
 
@@ -60,9 +70,7 @@ kf_code kf_card_by_report(kf_database *database, const kf_request_form *form, kf
 {
     kf_card_row row = {0};
     kf_code code = KF_OK;
-    if (form->identity[0] != '\0')
-        code = find(database, "SELECT " CARD_COLUMNS " FROM cards WHERE identity = $1", form->identity, &row,
-                    error);
+    if (form->identity[0] != '\0') code = find_by_identity(database, form->identity, &row, error);
     if (code == KF_OK && !row.found && form->request.iccid[0] != '\0')
         code = find(database, "SELECT " CARD_COLUMNS " FROM cards WHERE iccid = $1", form->request.iccid,
                     &row, error);
@@ -132,7 +140,21 @@ kf_code kf_number_check_free(kf_database *database, const char *number, const ch
     return KF_OK;
 }
 
-/* A card has its number from the intent of its fill until it is cleared. */
+/* Whether this card has the number already, and the number's highest generation; 0 where it has none. */
+static kf_code find_number(kf_database *database, const kf_card_record *record, bool *ret_bound,
+                           uint32_t *ret_floor, kf_error *error)
+{
+    KF_TRY(kf_number_check_free(database, record->number, record->identity, ret_floor, error));
+    KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
+    KF_TRY(kf_database_query(database, "SELECT 1 FROM numbers WHERE number = $1 AND identity = $2",
+                             KF_VALUES(kf_value_text(record->number), kf_value_text(record->identity)), &rows,
+                             error));
+    return kf_rows_next(rows, ret_bound, error);
+}
+
+/* A card has its number from the intent of its fill until it is cleared. The floor that the vault counted
+ * from was read when the request began: if another card had the number since, its generation would come
+ * again, and with it its key. */
 static kf_code bind_number(kf_database *database, const kf_card_record *record, int64_t now, kf_error *error)
 {
     KF_TRY(kf_database_execute(
@@ -141,7 +163,12 @@ static kf_code bind_number(kf_database *database, const kf_card_record *record, 
         NULL, error));
     if (record->number[0] == '\0') return KF_OK;
     uint32_t floor;
-    KF_TRY(kf_number_check_free(database, record->number, record->identity, &floor, error));
+    bool bound = false;
+    KF_TRY(find_number(database, record, &bound, &floor, error));
+    if (!bound && record->last_generation <= floor)
+        return kf_fail(error, KF_ERR_CONFLICT,
+                       "number %s was on another card meanwhile (generation %u); present card %s again",
+                       record->number, (unsigned)floor, record->identity);
     uint32_t last = record->last_generation > floor ? record->last_generation : floor;
     uint64_t changed = 0;
     KF_TRY(kf_database_execute(
@@ -169,18 +196,23 @@ kf_code kf_card_write(kf_database *database, const kf_card_change *change, kf_er
     return bind_number(database, &record, change->now, error);
 }
 
+kf_code kf_card_check_claim(const kf_card_row *row, const kf_card_claim *claim, kf_error *error)
+{
+    bool same_caller = strcmp(row->request_caller, claim->caller) == 0;
+    bool mine = same_caller && strcmp(row->request, claim->request) == 0;
+    bool same_terminal = same_caller && strcmp(row->request_terminal, claim->terminal) == 0;
+    bool idle = claim->now - row->request_time > KF_REQUEST_PATIENCE_MS;
+    if (row->request[0] == '\0' || mine || same_terminal || idle) return KF_OK;
+    return kf_fail(error, KF_ERR_IN_PROGRESS, "request %s of %s works on card %s; wait until it is over",
+                   row->request, row->request_caller, row->record.identity);
+}
+
 kf_code kf_card_take(kf_database *database, const kf_card_claim *claim, kf_error *error)
 {
     KF_CLEANUP(kf_card_row_clear) kf_card_row row = {0};
     KF_TRY(kf_card_by_identity(database, claim->identity, &row, error));
     if (!row.found) return KF_OK;
-    bool mine = strcmp(row.request, claim->request) == 0 && strcmp(row.request_caller, claim->caller) == 0;
-    bool same_terminal =
-        strcmp(row.request_caller, claim->caller) == 0 && strcmp(row.request_terminal, claim->terminal) == 0;
-    bool idle = claim->now - row.request_time > KF_REQUEST_PATIENCE_MS;
-    if (row.request[0] != '\0' && !mine && !same_terminal && !idle)
-        return kf_fail(error, KF_ERR_IN_PROGRESS, "request %s of %s works on card %s; wait until it is over",
-                       row.request, row.request_caller, claim->identity);
+    KF_TRY(kf_card_check_claim(&row, claim, error));
     return kf_database_execute(database,
                                "UPDATE cards SET request = $1, request_caller = $2, request_terminal = $3, "
                                "request_time = $4 WHERE identity = $5",
@@ -190,13 +222,15 @@ kf_code kf_card_take(kf_database *database, const kf_card_claim *claim, kf_error
                                NULL, error);
 }
 
-kf_code kf_card_release(kf_database *database, const char *identity, const char *request, kf_error *error)
+kf_code kf_card_release(kf_database *database, const kf_card_claim *claim, kf_error *error)
 {
     return kf_database_execute(
         database,
         "UPDATE cards SET request = '', request_caller = '', request_terminal = '', request_time = 0 "
-        "WHERE identity = $1 AND request = $2",
-        KF_VALUES(kf_value_text(identity), kf_value_text(request)), NULL, error);
+        "WHERE identity = $1 AND request = $2 AND request_caller = $3",
+        KF_VALUES(kf_value_text(claim->identity), kf_value_text(claim->request),
+                  kf_value_text(claim->caller)),
+        NULL, error);
 }
 
 kf_code kf_handle_card_lookup(void *context, const kf_http_request *request, kf_http_response *response,

@@ -82,27 +82,51 @@ static kf_code check_rule(const char *what, const kf_number_rule *rule, kf_error
                    rule->length_min, rule->length_max, KF_NUMBER_SIZE - 1);
 }
 
+/* A prefix that no number of the rule can begin with is a slip. */
+static kf_code check_prefixes(const char *what, const rule_text *text, const kf_number_rule *rule,
+                              kf_error *error)
+{
+    const char *alphabet = rule->hexadecimal ? "0123456789ABCDEF" : "0123456789";
+    for (unsigned i = 0; text != NULL && i < text->prefixes_count; i++) {
+        const char *prefix = text->prefixes[i];
+        size_t size = strlen(prefix);
+        if (size == 0 || size > rule->length_max || strspn(prefix, alphabet) != size)
+            return kf_fail(error, KF_ERR_CATEGORY, "category: %s: the prefix \"%s\" is not 1 to %zu of %s",
+                           what, prefix, rule->length_max, alphabet);
+    }
+    return KF_OK;
+}
+
+static kf_code check_loaded(const char *name, const loaded_category *loaded, kf_error *error)
+{
+    const category_text *text = loaded->text;
+    const kf_category *category = &loaded->category;
+    KF_TRY(kf_category_check(text->name, error));
+    if (strcmp(text->name, name) != 0)
+        return kf_fail(error, KF_ERR_FIELD, "category: the text names \"%s\", the request \"%s\"", text->name,
+                       name);
+    if (kf_category_check(text->profile, error) != KF_OK) return kf_error_prefix(error, "category: profile");
+    KF_TRY(check_rule("number", &category->number, error));
+    KF_TRY(check_rule("iccid", &category->iccid, error));
+    KF_TRY(check_prefixes("number", text->number, &category->number, error));
+    return check_prefixes("iccid", text->iccid, &category->iccid, error);
+}
+
 static kf_code load_one(const char *name, kf_view text, loaded_category *ret_loaded, kf_error *error)
 {
     if (text.size > KF_CATEGORY_TEXT_MAX)
         return kf_fail(error, KF_ERR_TOO_LONG, "category %s: %zu bytes; at most %d are taken", name,
                        text.size, KF_CATEGORY_TEXT_MAX);
     void *config = NULL;
-    if (kf_config_parse("category", text, &category_schema, &config, error) != KF_OK) {
-        if (error != NULL) error->code = KF_ERR_FIELD;
-        return KF_ERR_FIELD;
-    }
+    kf_error reason = {KF_OK, ""};
+    kf_code code = kf_config_parse("category", text, &category_schema, &config, &reason);
+    /* The text comes from a caller, not from a file of ours. */
+    if (code == KF_ERR_CONFIGURATION) code = KF_ERR_FIELD;
+    if (code != KF_OK) return kf_fail(error, code, "%s", kf_error_text(&reason));
     loaded_category loaded = {.text = config};
-    kf_code code = kf_category_check(loaded.text->name, error);
-    if (code == KF_OK && strcmp(loaded.text->name, name) != 0)
-        code = kf_fail(error, KF_ERR_FIELD, "category: the text names \"%s\", the request \"%s\"",
-                       loaded.text->name, name);
-    if (code == KF_OK) {
-        read_rule(loaded.text->number, &kf_number_rule_msisdn, &loaded.category.number);
-        read_rule(loaded.text->iccid, &kf_number_rule_iccid, &loaded.category.iccid);
-        code = check_rule("number", &loaded.category.number, error);
-    }
-    if (code == KF_OK) code = check_rule("iccid", &loaded.category.iccid, error);
+    read_rule(loaded.text->number, &kf_number_rule_msisdn, &loaded.category.number);
+    read_rule(loaded.text->iccid, &kf_number_rule_iccid, &loaded.category.iccid);
+    code = check_loaded(name, &loaded, error);
     if (code == KF_OK)
         code = kf_text_copy(loaded.category.name, sizeof loaded.category.name, loaded.text->name);
     if (code == KF_OK)
@@ -121,20 +145,31 @@ static void free_loaded(loaded_category *loaded)
     kf_config_free(&category_schema, &config);
 }
 
-static kf_code add_loaded(kf_categories *categories, const loaded_category *loaded)
+/* Where the category of that name stands, or is to stand: there is room for it then. */
+static kf_code find_place(kf_categories *categories, const char *name, size_t *ret_place, kf_error *error)
 {
-    for (size_t i = 0; i < categories->count; i++) {
-        if (strcmp(categories->items[i].category.name, loaded->category.name) != 0) continue;
-        free_loaded(&categories->items[i]);
-        categories->items[i] = *loaded;
-        return KF_OK;
+    size_t place = 0;
+    while (place < categories->count && strcmp(categories->items[place].category.name, name) != 0)
+        place++;
+    if (place == KF_CATEGORIES_MAX)
+        return kf_fail(error, KF_ERR_CATEGORY, "category %s: there are %d already; no more are possible",
+                       name, KF_CATEGORIES_MAX);
+    if (place == categories->count) {
+        loaded_category *items = realloc(categories->items, (place + 1) * sizeof *items);
+        if (items == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
+        categories->items = items;
     }
-    if (categories->count == KF_CATEGORIES_MAX) return KF_ERR_TOO_LONG;
-    loaded_category *items = realloc(categories->items, (categories->count + 1) * sizeof *items);
-    if (items == NULL) return KF_ERR_MEMORY;
-    categories->items = items;
-    items[categories->count++] = *loaded;
+    *ret_place = place;
     return KF_OK;
+}
+
+static void put_at(kf_categories *categories, size_t place, const loaded_category *loaded)
+{
+    if (place < categories->count)
+        free_loaded(&categories->items[place]);
+    else
+        categories->count++;
+    categories->items[place] = *loaded;
 }
 
 kf_code kf_categories_load(kf_database *database, kf_categories **ret_categories, kf_error *error)
@@ -151,8 +186,12 @@ kf_code kf_categories_load(kf_database *database, kf_categories **ret_categories
         const char *name = kf_rows_text(rows, 0);
         code = load_one(name, kf_view_of_text(kf_rows_text(rows, 1)), &loaded, error);
         if (code != KF_OK) break;
-        code = add_loaded(categories, &loaded);
-        if (code != KF_OK) free_loaded(&loaded);
+        size_t place = 0;
+        code = find_place(categories, name, &place, error);
+        if (code == KF_OK)
+            put_at(categories, place, &loaded);
+        else
+            free_loaded(&loaded);
     }
     if (code != KF_OK) {
         kf_categories_free(&categories);
@@ -208,9 +247,12 @@ static const loaded_category *find_by_prefix(const kf_categories *categories, bo
     for (size_t i = 0; i < categories->count; i++) {
         const category_text *text = categories->items[i].text;
         size_t size = longest_prefix(by_number ? text->number : text->iccid, value);
-        if (size <= longest) continue;
+        if (size == 0 || size < longest) continue;
+        const loaded_category *item = &categories->items[i];
+        /* Of two with the same prefix the first by name, whichever was recorded first. */
+        if (size == longest && strcmp(item->category.name, found->category.name) > 0) continue;
         longest = size;
-        found = &categories->items[i];
+        found = item;
     }
     return found;
 }
@@ -269,14 +311,26 @@ static kf_code write_category(kf_database *database, void *context, kf_error *er
                                KF_VALUES(kf_value_text(row->name), kf_value_text(row->text), now), NULL,
                                error));
     const kf_audit_event event = {
-        .time_ms = kf_kmu_now(row->kmu),
         .actor = row->caller,
         .action = "category.put",
         .subject = row->name,
-        .outcome = "KF_OK",
+        .outcome = "ok",
         .detail = "category recorded",
     };
-    return kf_audit_append(database, &event, NULL, error);
+    return kf_kmu_append_audit(row->kmu, database, &event, error);
+}
+
+/* Table and memory change together, one category after the other: locked over the transaction. */
+static kf_code put_loaded(kf_categories *categories, text_row *row, const loaded_category *loaded,
+                          kf_error *error)
+{
+    size_t place = 0;
+    pthread_mutex_lock(&categories->lock);
+    kf_code code = find_place(categories, row->name, &place, error);
+    if (code == KF_OK) code = kf_database_write(row->kmu->front.database, write_category, row, error);
+    if (code == KF_OK) put_at(categories, place, loaded);
+    pthread_mutex_unlock(&categories->lock);
+    return code;
 }
 
 kf_code kf_handle_category_put(void *context, const kf_http_request *request, kf_http_response *response,
@@ -295,15 +349,10 @@ kf_code kf_handle_category_put(void *context, const kf_http_request *request, kf
     KF_TRY(load_one(name, kf_view_of_text(text), &loaded, error));
     kf_caller_text caller = kf_caller_show(request->caller);
     text_row row = {kmu, name, text, caller.text};
-    kf_code code = kf_database_write(kmu->front.database, write_category, &row, error);
-    if (code == KF_OK) {
-        pthread_mutex_lock(&kmu->categories->lock);
-        code = add_loaded(kmu->categories, &loaded);
-        pthread_mutex_unlock(&kmu->categories->lock);
-    }
+    kf_code code = put_loaded(kmu->categories, &row, &loaded, error);
     if (code != KF_OK) {
         free_loaded(&loaded);
-        return kf_fail_plain(error, code);
+        return code;
     }
     response->json = json_object();
     return kf_json_set_text(response->json, "name", name);

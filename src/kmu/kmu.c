@@ -14,33 +14,42 @@ int64_t kf_kmu_now(const kf_kmu *kmu)
     return (int64_t)kmu->front.clock();
 }
 
-typedef struct receipts_work {
-    const kf_buffer *receipts;
-    const char *detail;
-} receipts_work;
-
-static kf_code append_receipts(kf_database *database, void *context, kf_error *error)
+kf_code kf_kmu_init(kf_kmu *kmu, kf_error *error)
 {
-    const receipts_work *work = context;
-    return kf_front_audit_receipts(database, work->receipts, work->detail, error);
+    KF_TRY(kf_owed_receipts_new(&kmu->front.owed, error));
+    if (pthread_mutex_init(&kmu->mirror, NULL) == 0) return KF_OK;
+    kf_owed_receipts_free(&kmu->front.owed);
+    return kf_fail_plain(error, KF_ERR_MEMORY);
 }
 
-kf_code kf_kmu_keep_receipts(kf_kmu *kmu, const kf_buffer *receipts, const char *detail, kf_error *error)
+void kf_kmu_end(kf_kmu *kmu)
 {
-    if (receipts->size == 0) return KF_OK;
-    receipts_work work = {receipts, detail};
-    return kf_database_write(kmu->front.database, append_receipts, &work, error);
+    kf_owed_receipts_free(&kmu->front.owed);
+    (void)pthread_mutex_destroy(&kmu->mirror);
 }
+
+kf_code kf_kmu_append_audit(kf_kmu *kmu, kf_database *database, const kf_audit_event *event, kf_error *error)
+{
+    kf_audit_event timed = *event;
+    timed.time_ms = kf_kmu_now(kmu);
+    return kf_audit_append(database, &timed, NULL, error);
+}
+
+typedef struct audit_work {
+    kf_kmu *kmu;
+    const kf_audit_event *event;
+} audit_work;
 
 static kf_code append_event(kf_database *database, void *context, kf_error *error)
 {
-    return kf_audit_append(database, context, NULL, error);
+    const audit_work *work = context;
+    return kf_kmu_append_audit(work->kmu, database, work->event, error);
 }
 
 kf_code kf_kmu_audit(kf_kmu *kmu, const kf_audit_event *event, kf_error *error)
 {
-    kf_audit_event copy = *event;
-    return kf_database_write(kmu->front.database, append_event, &copy, error);
+    audit_work work = {kmu, event};
+    return kf_database_write(kmu->front.database, append_event, &work, error);
 }
 
 static kf_code insert_key(kf_database *database, const kf_key_entry *entry, kf_error *error)
@@ -67,11 +76,20 @@ static kf_code replace_keys(kf_database *database, void *context, kf_error *erro
     return KF_OK;
 }
 
-kf_code kf_kmu_mirror_keys(kf_kmu *kmu, kf_error *error)
+static kf_code mirror(kf_kmu *kmu, kf_error *error)
 {
     KF_CLEANUP(kf_key_list_clear) kf_key_list list = {0};
     KF_TRY(kf_key_exchange_list(&kmu->front, &list, error));
     return kf_database_write(kmu->front.database, replace_keys, &list, error);
+}
+
+/* One at a time, so that an older list never comes after a newer one. */
+kf_code kf_kmu_mirror_keys(kf_kmu *kmu, kf_error *error)
+{
+    (void)pthread_mutex_lock(&kmu->mirror);
+    kf_code code = mirror(kmu, error);
+    (void)pthread_mutex_unlock(&kmu->mirror);
+    return code;
 }
 
 kf_code kf_kmu_pull(kf_kmu *kmu, const char *who, size_t *ret_count, kf_error *error)

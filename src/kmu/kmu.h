@@ -3,14 +3,15 @@
 #ifndef KEYFILL_KMU_KMU_H
 #define KEYFILL_KMU_KMU_H
 
+#include <pthread.h>
+
 #include "vault/front.h"
 #include "vault/key_exchange.h"
 #include "wire/http_client.h"
 #include "wire/http_server.h"
 
-#define KF_REQUEST_PATIENCE_MS                                                                               \
-    (120 * 1000) /* without a message for so long, a request gives its card free                             \
-                  */
+/* Without a message for so long, a request gives its card free. */
+#define KF_REQUEST_PATIENCE_MS (120 * 1000)
 
 typedef struct kf_categories kf_categories;
 
@@ -19,7 +20,13 @@ typedef struct kf_kmu {
     kf_categories *categories;
     kf_key_source bkmu; /* client NULL: this unit runs alone */
     bool development;
+    pthread_mutex_t mirror; /* held while the table of base keys is made anew */
 } kf_kmu;
+
+/* Makes what the zeroes of a designated initialiser do not: front.owed and the lock. */
+kf_code kf_kmu_init(kf_kmu *kmu, kf_error *error) KF_MUST_USE;
+/* Ends what kf_kmu_init made; the rest is the caller's. */
+void kf_kmu_end(kf_kmu *kmu);
 
 /* "host:north-1", as receipts and audit rows have it. */
 typedef struct kf_caller_text {
@@ -30,10 +37,10 @@ kf_caller_text kf_caller_show(const kf_peer *caller);
 /* Now, as tables have it. */
 int64_t kf_kmu_now(const kf_kmu *kmu);
 
-/* The receipts of an act whose own transaction was given up, in one of their own: none may be missing. */
-kf_code kf_kmu_keep_receipts(kf_kmu *kmu, const kf_buffer *receipts, const char *detail,
-                             kf_error *error) KF_MUST_USE;
-/* One audit row of the front's own words, in a transaction of its own. */
+/* Appends an audit row of the front's own words inside the caller's transaction; the time is now. */
+kf_code kf_kmu_append_audit(kf_kmu *kmu, kf_database *database, const kf_audit_event *event,
+                            kf_error *error) KF_MUST_USE;
+/* The same in a transaction of its own. */
 kf_code kf_kmu_audit(kf_kmu *kmu, const kf_audit_event *event, kf_error *error) KF_MUST_USE;
 
 /* The routes of docs/messages.md. */

@@ -172,7 +172,11 @@ static kf_code run(const kf_front_options *options, kf_error *error)
     KF_TRY(kf_front_hold_signals(error));
     kf_kmu kmu = {.front = {.clock = machine_clock}, .development = options->development};
     KF_TRY(kf_vault_client_new(options->vault_descriptor, &kmu.front.vault, error));
-    kf_code code = serve(config, &kmu, error);
+    kf_code code = kf_kmu_init(&kmu, error);
+    if (code == KF_OK) {
+        code = serve(config, &kmu, error);
+        kf_kmu_end(&kmu);
+    }
     kf_http_client_free(&kmu.bkmu.client);
     kf_categories_free(&kmu.categories);
     kf_vault_client_free(&kmu.front.vault);

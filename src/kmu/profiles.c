@@ -13,15 +13,8 @@
 static kf_code audit_of(kf_kmu *kmu, kf_database *database, const char *caller, const char *action,
                         const char *subject, kf_error *error)
 {
-    const kf_audit_event event = {
-        .time_ms = kf_kmu_now(kmu),
-        .actor = caller,
-        .action = action,
-        .subject = subject,
-        .outcome = "KF_OK",
-        .detail = "",
-    };
-    return kf_audit_append(database, &event, NULL, error);
+    const kf_audit_event event = {.actor = caller, .action = action, .subject = subject, .outcome = "ok"};
+    return kf_kmu_append_audit(kmu, database, &event, error);
 }
 
 kf_code kf_profile_text(kf_database *database, const char *name, kf_buffer *text, kf_error *error)

@@ -1,7 +1,9 @@
 #include "kmu/records.h"
 
 /* `record` is the vault's sealed record; the columns beside it are copies for searching. `request` is the
- * open request that works on the card. A number's row outlives its card: its generations never repeat. */
+ * open request that works on the card. A number's row outlives its card: its generations never repeat.
+ * `request_answers` holds what each message was answered; "" for the one that ended its request in failure.
+ */
 static const kf_migration migrations[] = {
     {1,
      "CREATE TABLE cards ("
@@ -16,13 +18,17 @@ static const kf_migration migrations[] = {
      "CREATE TABLE numbers ("
      " number TEXT PRIMARY KEY, identity TEXT NOT NULL, last_generation BIGINT NOT NULL, updated BIGINT NOT "
      "NULL);"
+     "CREATE INDEX numbers_identity ON numbers (identity);"
      "CREATE TABLE requests ("
      " caller TEXT NOT NULL, id TEXT NOT NULL, body_digest BYTEA NOT NULL, body BYTEA NOT NULL,"
      " operation TEXT NOT NULL, terminal TEXT NOT NULL, profile TEXT NOT NULL, module TEXT NOT NULL,"
      " iccid TEXT NOT NULL, card TEXT NOT NULL, state TEXT NOT NULL, step BIGINT NOT NULL, attempt BIGINT "
      "NOT NULL,"
-     " answers_digest BYTEA NOT NULL, first_answer TEXT NOT NULL, answer TEXT NOT NULL, code TEXT NOT NULL,"
-     " message TEXT NOT NULL, created BIGINT NOT NULL, updated BIGINT NOT NULL, PRIMARY KEY (caller, id));"
+     " first_answer TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, created BIGINT NOT NULL,"
+     " updated BIGINT NOT NULL, PRIMARY KEY (caller, id));"
+     "CREATE TABLE request_answers ("
+     " caller TEXT NOT NULL, id TEXT NOT NULL, message_digest BYTEA NOT NULL, answer TEXT NOT NULL,"
+     " PRIMARY KEY (caller, id, message_digest));"
      "CREATE TABLE categories (name TEXT PRIMARY KEY, text TEXT NOT NULL, updated BIGINT NOT NULL);"
      "CREATE TABLE profiles (name TEXT PRIMARY KEY, text TEXT NOT NULL, digest BYTEA NOT NULL, updated "
      "BIGINT NOT NULL);"

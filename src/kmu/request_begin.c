@@ -6,6 +6,7 @@
 #include "kmu/profiles.h"
 #include "kmu/requests.h"
 #include "wire/json.h"
+#include "wire/request_json.h"
 
 void kf_begun_clear(kf_begun *begun)
 {
@@ -82,7 +83,6 @@ static kf_code begin_for_card(kf_kmu *kmu, kf_request_row *row, kf_request_form 
     if (form->request.module[0] != '\0')
         KF_TRY(kf_module_content(kmu->front.database, form->request.module, &module,
                                  form->request.module_digest, error));
-    if (card->found) KF_TRY(kf_text_copy(begun->known, sizeof begun->known, card->record.identity));
     return call_begin(kmu, form, card, &profile, &module, begun, error);
 }
 
@@ -90,6 +90,7 @@ kf_code kf_request_begin(kf_kmu *kmu, kf_request_row *row, const json_t *body, k
                          kf_error *error)
 {
     kf_request_form form;
+    KF_TRY(kf_front_settle(&kmu->front, error));
     KF_TRY(kf_request_form_read(body, &form, error));
     form.request.attempt = row->attempt;
     KF_TRY(kf_text_copy(form.request.actor.who, sizeof form.request.actor.who, row->caller));
@@ -98,8 +99,12 @@ kf_code kf_request_begin(kf_kmu *kmu, kf_request_row *row, const json_t *body, k
     KF_TRY(kf_text_copy(row->terminal, sizeof row->terminal, form.request.terminal));
     KF_TRY(kf_text_copy(row->module, sizeof row->module, form.request.module));
     KF_TRY(kf_text_copy(row->iccid, sizeof row->iccid, form.request.iccid));
+    /* A new attempt knows which card it is. */
+    if (row->card[0] != '\0') memcpy(form.identity, row->card, sizeof form.identity);
     KF_CLEANUP(kf_card_row_clear) kf_card_row card = {0};
     KF_TRY(kf_card_by_report(kmu->front.database, &form, &card, error));
+    const kf_card_claim claim = {form.identity, row->id, row->caller, row->terminal, kf_kmu_now(kmu)};
+    if (card.found) KF_TRY(kf_card_check_claim(&card, &claim, error));
     return begin_for_card(kmu, row, &form, &card, begun, error);
 }
 
@@ -113,12 +118,7 @@ static kf_code write_begin(kf_database *database, void *context, kf_error *error
 {
     const begin_work *work = context;
     const kf_request_row *row = work->row;
-    int64_t now = kf_kmu_now(work->kmu);
-    if (work->begun->known[0] != '\0') {
-        const kf_card_claim claim = {work->begun->known, row->id, row->caller, row->terminal, now};
-        KF_TRY(kf_card_take(database, &claim, error));
-    }
-    KF_TRY(kf_request_row_insert(database, row, now, error));
+    KF_TRY(kf_request_row_insert(database, row, kf_kmu_now(work->kmu), error));
     return kf_front_audit_receipts(database, &work->begun->vault_answer.receipts, "", error);
 }
 
@@ -126,20 +126,9 @@ static kf_code check_id(const json_t *body, const char **ret_id, kf_error *error
 {
     const char *id = "";
     KF_TRY(kf_json_text(body, "id", 64, &id, error));
-    if (strlen(id) != 32 || strspn(id, "0123456789abcdef") != 32)
-        return kf_fail(error, KF_ERR_FIELD, "id: \"%.40s\" is not 32 lower-case hexadecimal digits", id);
+    KF_TRY(kf_request_id_check(id, error));
     *ret_id = id;
     return KF_OK;
-}
-
-/* What a request that came before was answered. */
-static kf_code answer_again(const kf_request_row *row, kf_http_response *response, kf_error *error)
-{
-    if (strcmp(row->state, "failed") == 0 && row->first_answer.size == 0) {
-        kf_code code = kf_code_from_name(row->code);
-        return kf_fail(error, code, "%.*s", (int)row->answer.size, (const char *)row->answer.data);
-    }
-    return kf_request_answer_send(&row->first_answer, response, error);
 }
 
 static kf_code begin_new(kf_kmu *kmu, kf_request_row *row, const json_t *body, kf_http_response *response,
@@ -148,21 +137,18 @@ static kf_code begin_new(kf_kmu *kmu, kf_request_row *row, const json_t *body, k
     KF_CLEANUP(kf_begun_clear) kf_begun begun = {.vault_answer = KF_VAULT_ANSWER_INIT};
     KF_TRY(kf_request_begin(kmu, row, body, &begun, error));
     row->step = begun.message.step;
-    if (begun.known[0] != '\0') KF_TRY(kf_text_copy(row->card, sizeof row->card, begun.known));
     KF_TRY(kf_request_answer_write(row, &begun.message, &row->first_answer, error));
-    kf_buffer_append(&row->answer, kf_buffer_view(&row->first_answer));
-    KF_TRY(kf_buffer_status(&row->answer));
     begin_work work = {kmu, row, &begun};
     KF_TRY(kf_database_write(kmu->front.database, write_begin, &work, error));
     return kf_request_answer_send(&row->first_answer, response, error);
 }
 
 /* A refused request leaves an audit row; nothing else of it is kept, so that the same id may be tried again
- * once the cause is gone. */
+ * once the cause is gone. A fault of the machine is no refusal. */
 static void audit_refusal(kf_kmu *kmu, const char *caller, const char *id, const kf_error *failure)
 {
+    if ((int)failure->code < 0 || failure->code == KF_ERR_BUSY) return;
     const kf_audit_event event = {
-        .time_ms = kf_kmu_now(kmu),
         .actor = caller,
         .action = "request.refused",
         .subject = id,
@@ -191,7 +177,7 @@ kf_code kf_handle_request_begin(void *context, const kf_http_request *request, k
         if (memcmp(digest, row.body_digest, sizeof digest) != 0)
             return kf_fail(error, KF_ERR_CONFLICT,
                            "request %s was made before with another body; a new request needs a new id", id);
-        return answer_again(&row, response, error);
+        return kf_request_answer_send(&row.first_answer, response, error);
     }
     memcpy(row.body_digest, digest, sizeof digest);
     kf_buffer_append(&row.body, request->body);

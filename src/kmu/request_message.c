@@ -6,6 +6,7 @@
 #include "kmu/profiles.h"
 #include "kmu/requests.h"
 #include "wire/json.h"
+#include "wire/request_json.h"
 #include "wire/script_json.h"
 
 #define STEP_MAX 64
@@ -16,7 +17,7 @@ typedef struct message_form {
     uint16_t attempt;
     kf_buffer token;
     kf_script_answers answers;
-    const char *stopped;            /* "" : nothing did */
+    const char *stopped;            /* "": nothing did */
     uint8_t digest[KF_DIGEST_SIZE]; /* of the answers, whatever order the JSON had */
 } message_form;
 
@@ -40,7 +41,6 @@ static kf_code digest_answers(message_form *form)
 static kf_code read_form(const json_t *body, message_form *form, kf_error *error)
 {
     static const char *const members[] = {"step", "attempt", "token", "answers", "stopped", NULL};
-    static const char *const reasons[] = {"card-removed", "no-card", "reader", "timeout"};
     const kf_json_range range = {1, STEP_MAX};
     int64_t step;
     int64_t attempt;
@@ -52,13 +52,7 @@ static kf_code read_form(const json_t *body, message_form *form, kf_error *error
     form->step = (uint16_t)step;
     form->attempt = (uint16_t)attempt;
     form->stopped = "";
-    KF_TRY(kf_json_text_optional(body, "stopped", 32, &form->stopped, error));
-    bool known = form->stopped[0] == '\0';
-    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
-        known = known || strcmp(form->stopped, reasons[i]) == 0;
-    if (!known)
-        return kf_fail(error, KF_ERR_FIELD,
-                       "stopped: \"%s\" is none of card-removed, no-card, reader, timeout", form->stopped);
+    KF_TRY(kf_stop_word_read(body, &form->stopped, error));
     return digest_answers(form);
 }
 
@@ -103,14 +97,15 @@ static kf_code call_advance(kf_kmu *kmu, const kf_advance_message *message, adva
     return KF_OK;
 }
 
-/* Calls the vault with the record of the card that the answers suggest; where they come from another, with
- * that one's. */
+/* Calls the vault with the record of the card that an earlier step proved or the answers suggest; where they
+ * come from another, with that one's. */
 static kf_code advance(kf_kmu *kmu, const kf_request_row *row, const message_form *form, advance_parts *parts,
                        kf_error *error)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer profile = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer module = KF_BUFFER_INIT;
     uint8_t digest[KF_DIGEST_SIZE];
+    KF_TRY(kf_front_settle(&kmu->front, error));
     KF_TRY(kf_profile_text(kmu->front.database, row->profile, &profile, error));
     if (row->module[0] != '\0')
         KF_TRY(kf_module_content(kmu->front.database, row->module, &module, digest, error));
@@ -124,10 +119,15 @@ static kf_code advance(kf_kmu *kmu, const kf_request_row *row, const message_for
     };
     KF_TRY(kf_text_copy(message.actor.who, sizeof message.actor.who, row->caller));
     KF_TRY(kf_text_copy(message.actor.request, sizeof message.actor.request, row->id));
-    suggest_identity(&form->answers, message.looked_up);
+    if (row->card[0] != '\0')
+        memcpy(message.looked_up, row->card, sizeof message.looked_up);
+    else
+        suggest_identity(&form->answers, message.looked_up);
     for (int lookup = 0; lookup < LOOKUPS_MAX; lookup++) {
         KF_CLEANUP(kf_card_row_clear) kf_card_row card = {0};
         KF_TRY(kf_card_by_identity(kmu->front.database, message.looked_up, &card, error));
+        const kf_card_claim claim = {message.looked_up, row->id, row->caller, row->terminal, kf_kmu_now(kmu)};
+        if (card.found) KF_TRY(kf_card_check_claim(&card, &claim, error));
         message.record = kf_buffer_view(&card.sealed);
         KF_TRY(call_advance(kmu, &message, parts, error));
         if (parts->message.outcome != KF_PROCEDURE_NEED_RECORD) return KF_OK;
@@ -136,97 +136,123 @@ static kf_code advance(kf_kmu *kmu, const kf_request_row *row, const message_for
     return kf_fail(error, KF_ERR_VAULT, "the vault asks for the record of card %s again", message.looked_up);
 }
 
-typedef struct advance_work {
+typedef struct message_work {
     kf_kmu *kmu;
     kf_request_row *row;
-    const advance_parts *parts;
-} advance_work;
+    const uint8_t *digest;
+    const kf_vault_answer *vault_answer;
+    const kf_procedure_message *message;
+    kf_buffer answer; /* JSON */
+} message_work;
+
+static void message_work_clear(message_work *work)
+{
+    kf_buffer_clear(&work->answer);
+}
+
+static kf_code write_answer(kf_database *database, const message_work *work, kf_error *error)
+{
+    KF_TRY(kf_request_row_update(database, work->row, kf_kmu_now(work->kmu), error));
+    return kf_request_answer_insert(database, work->row, work->digest, kf_buffer_view(&work->answer), error);
+}
 
 /* The card's new record, whose request it is, the answer and the audit rows: together or not at all. */
 static kf_code write_advance(kf_database *database, void *context, kf_error *error)
 {
-    const advance_work *work = context;
+    const message_work *work = context;
     const kf_request_row *row = work->row;
-    const kf_procedure_message *message = &work->parts->message;
-    int64_t now = kf_kmu_now(work->kmu);
-    KF_TRY(kf_request_row_update(database, row, now, error));
+    const kf_procedure_message *message = work->message;
+    const kf_card_claim claim = {message->identity, row->id, row->caller, row->terminal,
+                                 kf_kmu_now(work->kmu)};
+    KF_TRY(write_answer(database, work, error));
     if (message->record.size > 0) {
-        const kf_card_change change = {message->record, message->replaced_sequence, now};
+        const kf_card_change change = {message->record, message->replaced_sequence, claim.now};
         KF_TRY(kf_card_write(database, &change, error));
     }
-    if (message->outcome == KF_PROCEDURE_CONTINUE) {
-        const kf_card_claim claim = {message->identity, row->id, row->caller, row->terminal, now};
+    if (message->outcome == KF_PROCEDURE_CONTINUE)
         KF_TRY(kf_card_take(database, &claim, error));
-    } else {
-        KF_TRY(kf_card_release(database, message->identity, row->id, error));
-    }
-    return kf_front_audit_receipts(database, &work->parts->vault_answer.receipts, message->text, error);
+    else
+        KF_TRY(kf_card_release(database, &claim, error));
+    return kf_front_audit_receipts(database, &work->vault_answer->receipts, message->text, error);
+}
+
+/* Makes what the vault decided durable, and the answer with it. */
+static kf_code complete(message_work *work, kf_error *error)
+{
+    kf_request_row *row = work->row;
+    bool done = work->message->outcome == KF_PROCEDURE_DONE;
+    row->step = done ? (uint16_t)(row->step + 1) : work->message->step;
+    KF_TRY(kf_text_copy(row->card, sizeof row->card, work->message->identity));
+    KF_TRY(kf_text_copy(row->state, sizeof row->state, done ? "done" : "open"));
+    KF_TRY(kf_request_answer_write(row, work->message, &work->answer, error));
+    return kf_database_write(work->kmu->front.database, write_advance, work, error);
 }
 
 static kf_code take_answers(kf_kmu *kmu, kf_request_row *row, const message_form *form,
                             kf_http_response *response, kf_error *error)
 {
     KF_CLEANUP(advance_parts_clear) advance_parts parts = {.vault_answer = KF_VAULT_ANSWER_INIT};
-    kf_error failure = {0};
-    memcpy(row->answers_digest, form->digest, sizeof form->digest);
-    kf_code code = advance(kmu, row, form, &parts, &failure);
-    if (code == KF_OK) {
-        bool done = parts.message.outcome == KF_PROCEDURE_DONE;
-        row->step = done ? (uint16_t)(row->step + 1) : parts.message.step;
-        KF_TRY(kf_text_copy(row->card, sizeof row->card, parts.message.identity));
-        KF_TRY(kf_text_copy(row->state, sizeof row->state, done ? "done" : "open"));
-        kf_buffer_clear(&row->answer);
-        KF_TRY(kf_request_answer_write(row, &parts.message, &row->answer, error));
-        advance_work work = {kmu, row, &parts};
-        code = kf_database_write(kmu->front.database, write_advance, &work, &failure);
-    }
-    if (code == KF_OK) return kf_request_answer_send(&row->answer, response, error);
-    kf_fail_plain(&failure, code);
+    KF_CLEANUP(message_work_clear)
+    message_work work = {kmu, row, form->digest, &parts.vault_answer, &parts.message, KF_BUFFER_INIT};
+    kf_request_failure failure = {.digest = form->digest, .receipts = &parts.vault_answer.receipts};
+    kf_code code = advance(kmu, row, form, &parts, &failure.reason);
+    failure.told_by_vault = code != KF_OK && parts.vault_answer.receipts.size > 0;
+    if (code == KF_OK) code = complete(&work, &failure.reason);
+    if (code == KF_OK) return kf_request_answer_send(&work.answer, response, error);
+    (void)kf_fail_plain(&failure.reason, code);
     if (kf_request_fault_passes(code)) {
-        KF_TRY(kf_kmu_keep_receipts(kmu, &parts.vault_answer.receipts, kf_error_text(&failure), error));
-        return kf_fail(error, code, "%s", kf_error_text(&failure));
+        const char *why = kf_error_text(&failure.reason);
+        KF_TRY(kf_front_keep_receipts(&kmu->front, failure.receipts, why, error));
+        return kf_fail(error, code, "%s", why);
     }
     row->step = (uint16_t)(form->step + 1);
-    return kf_request_fail(kmu, row, &parts.vault_answer, &failure, error);
+    return kf_request_fail(kmu, row, &failure, error);
 }
 
 static kf_code write_attempt(kf_database *database, void *context, kf_error *error)
 {
-    const advance_work *work = context;
-    return kf_request_row_update(database, work->row, kf_kmu_now(work->kmu), error);
+    const message_work *work = context;
+    KF_TRY(write_answer(database, work, error));
+    return kf_front_audit_receipts(database, &work->vault_answer->receipts, "", error);
+}
+
+static kf_code start_attempt(message_work *work, kf_begun *begun, kf_error *error)
+{
+    kf_request_row *row = work->row;
+    KF_CLEANUP(kf_json_free) json_t *body = NULL;
+    KF_TRY(kf_json_parse(kf_buffer_view(&row->body), &body, error));
+    KF_TRY(kf_request_begin(work->kmu, row, body, begun, error));
+    row->step = begun->message.step;
+    KF_TRY(kf_request_answer_write(row, &begun->message, &work->answer, error));
+    return kf_database_write(work->kmu->front.database, write_attempt, work, error);
 }
 
 /* Other answers to a step that was answered before: the card was begun on again. A new attempt has new host
- * challenges. */
+ * challenges. Where it cannot begin, the request stays as it is. */
 static kf_code begin_attempt(kf_kmu *kmu, kf_request_row *row, const message_form *form,
                              kf_http_response *response, kf_error *error)
 {
     if (row->attempt == UINT16_MAX)
         return kf_fail(error, KF_ERR_CONFLICT, "request %s was attempted too often", row->id);
     row->attempt++;
-    KF_CLEANUP(kf_json_free) json_t *body = NULL;
-    KF_TRY(kf_json_parse(kf_buffer_view(&row->body), &body, error));
     KF_CLEANUP(kf_begun_clear) kf_begun begun = {.vault_answer = KF_VAULT_ANSWER_INIT};
-    KF_TRY(kf_request_begin(kmu, row, body, &begun, error));
-    row->step = begun.message.step;
-    memcpy(row->answers_digest, form->digest, sizeof form->digest);
-    kf_buffer_clear(&row->answer);
-    KF_TRY(kf_request_answer_write(row, &begun.message, &row->answer, error));
-    advance_work work = {kmu, row, NULL};
-    KF_TRY(kf_database_write(kmu->front.database, write_attempt, &work, error));
-    return kf_request_answer_send(&row->answer, response, error);
+    KF_CLEANUP(message_work_clear)
+    message_work work = {kmu, row, form->digest, &begun.vault_answer, &begun.message, KF_BUFFER_INIT};
+    kf_error reason = {KF_OK, ""};
+    kf_code code = start_attempt(&work, &begun, &reason);
+    if (code == KF_OK) return kf_request_answer_send(&work.answer, response, error);
+    (void)kf_fail_plain(&reason, code);
+    KF_TRY(kf_front_keep_receipts(&kmu->front, &begun.vault_answer.receipts, kf_error_text(&reason), error));
+    return kf_fail(error, code, "%s", kf_error_text(&reason));
 }
 
 static kf_code dispatch(kf_kmu *kmu, kf_request_row *row, const message_form *form,
                         kf_http_response *response, kf_error *error)
 {
-    if (memcmp(form->digest, row->answers_digest, sizeof form->digest) == 0) {
-        /* The same message again: the same answer. */
-        if (strcmp(row->state, "failed") == 0)
-            return kf_fail(error, kf_code_from_name(row->code), "%.*s", (int)row->answer.size,
-                           (const char *)row->answer.data);
-        return kf_request_answer_send(&row->answer, response, error);
-    }
+    KF_CLEANUP(kf_buffer_clear) kf_buffer before = KF_BUFFER_INIT;
+    bool again = false;
+    KF_TRY(kf_request_answer_find(kmu->front.database, row, form->digest, &again, &before, error));
+    if (again) return kf_request_answer_send(&before, response, error);
     if (strcmp(row->state, "open") != 0)
         return kf_fail(error, KF_ERR_CONFLICT,
                        "request %s is over (%s); present the card again for a new one", row->id, row->state);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "audit/route.h"
+#include "base/log.h"
 #include "kmu/cards.h"
 #include "kmu/categories.h"
 #include "kmu/profiles.h"
@@ -51,7 +52,12 @@ static kf_code handle_key_act(void *context, const kf_http_request *request, kf_
     kf_kmu *kmu = context;
     bool changed = false;
     KF_TRY(kf_key_route_act(&kmu->front, request, response, &changed, error));
-    return changed ? kf_kmu_mirror_keys(kmu, error) : KF_OK;
+    /* The act is done whatever becomes of the copy: whoever is told otherwise does it again. */
+    kf_error reason = {KF_OK, ""};
+    if (changed && kf_kmu_mirror_keys(kmu, &reason) != KF_OK)
+        kf_log(KF_LOG_WARNING, "the table of base keys is older than the vault's: %s",
+               kf_error_text(&reason));
+    return KF_OK;
 }
 
 static kf_code handle_key_block(void *context, const kf_http_request *request, kf_http_response *response,
@@ -65,7 +71,9 @@ static kf_code handle_key_block(void *context, const kf_http_request *request, k
 static kf_code handle_key_pull(void *context, const kf_http_request *request, kf_http_response *response,
                                kf_error *error)
 {
+    static const char *const no_members[] = {NULL};
     size_t count = 0;
+    KF_TRY(kf_json_only(request->json, no_members, error));
     KF_TRY(kf_kmu_pull(context, kf_caller_show(request->caller).text, &count, error));
     response->json = json_object();
     return kf_fail_plain(error, kf_json_set_integer(response->json, "received", (int64_t)count));
