@@ -1,0 +1,47 @@
+/* The frame of all benches: each measurement beside its limit, taken in turn in the same run; medians. */
+#ifndef KEYFILL_TESTS_BENCH_H
+#define KEYFILL_TESTS_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define BENCH_CANDIDATES_MAX 4
+
+/* One way of doing the work: `count` times, within `context`. */
+typedef struct bench_candidate {
+    const char *name;
+    void (*run)(void *context, size_t count);
+    size_t count; /* a round: a few tenths of a millisecond to a second of work */
+} bench_candidate;
+
+typedef struct bench_result {
+    double nanoseconds[BENCH_CANDIDATES_MAX]; /* for one time, the median of the rounds */
+} bench_result;
+
+/* Runs all candidates in turn, `rounds` times over, after one round that does not count. The median of the
+ * rounds' ratios is steadier than a ratio of medians on a busy machine: bench_ratio gives it. */
+bench_result bench_compare(const bench_candidate *candidates, size_t count, void *context, size_t rounds);
+/* How many times as fast candidate `which` of the last bench_compare was as candidate `than`: the median over
+ * the rounds. */
+double bench_ratio(size_t which, size_t than);
+
+/* Prints the candidate's rate and ratio, and whether `least` is reached; counts it. */
+void bench_at_least(const char *what, double ratio, double least);
+/* The same for what must not exceed a limit. */
+void bench_at_most(const char *what, double value, double most, const char *unit);
+/* Prints the rates of one comparison. */
+void bench_show(const char *title, const bench_candidate *candidates, size_t count,
+                const bench_result *result);
+
+/* Bytes of memory that the process holds now. */
+size_t bench_resident_bytes(void);
+
+/* Ends the program where the two differ: a bench that computes something else measures nothing. */
+void bench_same(const char *what, const void *left, const void *right, size_t size);
+/* Ends the program unless `good`. */
+void bench_need(bool good, const char *what);
+
+/* Prints `bench: N met, N missed`; the exit status of the program. */
+int bench_end(void);
+
+#endif
