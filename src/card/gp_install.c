@@ -35,7 +35,7 @@ kf_code kf_gp_install_command(const kf_gp_install_form *form, bool extended, kf_
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
     KF_TRY(build(form, &data));
-    uint16_t p1_p2 = (uint16_t)((form->purpose << 8) | (unsigned)form->process);
+    uint16_t p1_p2 = (uint16_t)(((unsigned)form->purpose << 8) | (unsigned)form->process);
     if (!extended) return kf_gp_append_built(INS_INSTALL, p1_p2, &data, apdu);
     if (data.size > KF_COMMAND_EXTENDED_MAX) return KF_ERR_TOO_LONG;
     kf_command command = {KF_GP_CLASS,

@@ -166,5 +166,6 @@ const kat_family kat_card_families[] = {
     {"scp03_card_challenge", kat_check_card_challenge},
     {"scp03_kdf", kat_check_scp03_derivation},
     {"scp03_negative", kat_check_refused_session},
+    {"scp80", kat_check_ota},
     {NULL, NULL},
 };

@@ -13,6 +13,9 @@ void kat_check_scp03_derivation(const json_t *entry, kat_report *report);
 void kat_check_card_challenge(const json_t *entry, kat_report *report);
 void kat_check_put_key(const json_t *entry, kat_report *report);
 
+/* card_checks_ota.c */
+void kat_check_ota(const json_t *entry, kat_report *report);
+
 /* card_checks_data.c */
 void kat_check_recognition(const json_t *entry, kat_report *report);
 void kat_check_capability(const json_t *entry, kat_report *report);

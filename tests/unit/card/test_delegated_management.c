@@ -295,12 +295,7 @@ static void answers_without_a_receipt_and_malformed_ones(void **state)
     for (size_t size = 1; size < answer.size; size++)
         assert_int_equal(kf_gp_confirmation_parse(kf_view_of(answer.data, size), &confirmation),
                          size == 23 ? KF_OK : KF_ERR_CARD_DATA);
-    static const char *const wrong[] = {"0000", "80", "8201",
-                                        "0101"
-                                        "00"
-                                        "0101",
-                                        "0101"
-                                        "0500000000010101"};
+    static const char *const wrong[] = {"0000", "80", "8201", "0101000101", "01010500000000010101"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         BYTES(bytes, wrong[i]);
         assert_int_equal(kf_gp_confirmation_parse(kf_buffer_view(&bytes), &confirmation), KF_ERR_CARD_DATA);
