@@ -44,16 +44,23 @@ typedef struct softcard_command {
     uint8_t p2;
     kf_view data;
     bool has_le;
-    size_t le; /* 1 to 256 */
+    bool extended; /* lengths in extended form */
+    size_t le;     /* 1 to 256; extended: to 65536 */
 } softcard_command;
 
-/* Short forms only (cases 1 to 4). KF_ERR_APDU where lengths do not agree. */
+/* Cases 1 to 4 in short and extended form (ISO/IEC 7816-4 5.2). KF_ERR_APDU where lengths do not agree. */
 kf_code softcard_command_parse(kf_view bytes, softcard_command *ret_command) KF_MUST_USE;
 
-/* Class bytes (ISO/IEC 7816-4 5.4.1, GlobalPlatform 11.1.4): 00 to 07 and 80 to 87. */
+/* Class bytes (ISO/IEC 7816-4 5.4.1, GlobalPlatform 11.1.4): 00 to 07 and 80 to 87 for channels 0 to 3, 40 to
+ * 4F, 60 to 6F, C0 to CF and E0 to EF for channels 4 to 19. */
 unsigned softcard_class_channel(uint8_t class_byte);
 bool softcard_class_is_secured(uint8_t class_byte);
 bool softcard_class_is_proprietary(uint8_t class_byte);
 bool softcard_class_is_known(uint8_t class_byte);
+/* The class byte that a C-MAC covers: with secure messaging, on channel 0 (GlobalPlatform E.4.4, Amendment D
+ * 6.2.4). */
+uint8_t softcard_class_for_mac(uint8_t class_byte);
+/* The same without secure messaging, as an R-MAC of SCP02 covers it. */
+uint8_t softcard_class_without_channel(uint8_t class_byte);
 
 #endif

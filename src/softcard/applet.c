@@ -4,8 +4,6 @@
 #include "softcard/registry.h"
 #include "softcard/tlv.h"
 
-enum { BLOCK = 16 };
-
 /* EMV CPS annex A: keys and PINs are in groupings 8000 to 8FFF. */
 static bool is_secret(uint16_t identifier)
 {
@@ -38,10 +36,13 @@ softcard_status softcard_applet_store(softcard_request *request, softcard_applic
     kf_cipher *key_encryption = request->channel->secure.key_encryption;
     if (!encrypted) return softcard_datum_set(applet, identifier, value) == KF_OK ? SW_OK : SW_NO_SPACE;
     if (key_encryption == NULL) return SW_CONDITIONS;
-    if (value.size == 0 || value.size % BLOCK != 0) return SW_WRONG_DATA;
+    if (value.size == 0 || value.size % kf_cipher_block_size(key_encryption) != 0) return SW_WRONG_DATA;
     KF_CLEANUP(kf_buffer_clear) kf_buffer plain = KF_BUFFER_INIT;
     uint8_t *output = kf_buffer_extend(&plain, value.size);
     if (output == NULL) return SW_INTERNAL;
-    if (kf_cipher_cbc_decrypt(key_encryption, NULL, value, output) != KF_OK) return SW_INTERNAL;
+    bool is_des = kf_cipher_algorithm(key_encryption) == KF_TDES; /* SCP02: ECB (GlobalPlatform E.4.7) */
+    kf_code code = is_des ? kf_cipher_decrypt_blocks(key_encryption, value, output)
+                          : kf_cipher_cbc_decrypt(key_encryption, NULL, value, output);
+    if (code != KF_OK) return SW_INTERNAL;
     return softcard_datum_set(applet, identifier, kf_buffer_view(&plain)) == KF_OK ? SW_OK : SW_NO_SPACE;
 }

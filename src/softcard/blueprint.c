@@ -10,15 +10,35 @@
 #define DOMAIN_TEXT(name, place, flags)                                                                      \
     CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER | (flags), softcard_domain_blueprint, place, 0, 512)
 
+#define KEY_TEXT(name, place)                                                                                \
+    CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER, softcard_key_blueprint, place, 0, 128)
+
+static const cyaml_schema_field_t key_fields[] = {
+    KEY_TEXT("version", version),
+    KEY_TEXT("id", identifier),
+    KEY_TEXT("type", type),
+    KEY_TEXT("key", key),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t key_schema = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, softcard_key_blueprint, key_fields),
+};
+
 static const cyaml_schema_field_t domain_fields[] = {
     DOMAIN_TEXT("aid", aid, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("key_version", key_version, CYAML_FLAG_OPTIONAL),
+    DOMAIN_TEXT("scp", protocols, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("i", parameter, CYAML_FLAG_OPTIONAL),
+    DOMAIN_TEXT("scp02_i", scp02_parameter, CYAML_FLAG_OPTIONAL),
+    DOMAIN_TEXT("privileges", privileges, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("keys", keys, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("master_key", master_key, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("diversification", diversification, CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_BOOL("published-test-keys", CYAML_FLAG_OPTIONAL, softcard_domain_blueprint,
                      published_test_keys),
+    CYAML_FIELD_SEQUENCE("more_keys", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, softcard_domain_blueprint,
+                         more_keys, &key_schema, 0, SOFTCARD_BLUEPRINT_KEYS_MAX),
     CYAML_FIELD_END,
 };
 
@@ -27,6 +47,7 @@ static const cyaml_schema_value_t domain_schema = {
 };
 
 static const cyaml_schema_field_t card_fields[] = {
+    TEXT("personality", personality, CYAML_FLAG_OPTIONAL),
     TEXT("iccid", iccid, CYAML_FLAG_OPTIONAL),
     TEXT("imsi", imsi, CYAML_FLAG_OPTIONAL),
     TEXT("msisdn", msisdn, CYAML_FLAG_OPTIONAL),
@@ -41,6 +62,11 @@ static const cyaml_schema_field_t card_fields[] = {
     TEXT("atr", atr, CYAML_FLAG_OPTIONAL),
     TEXT("scp", protocol, CYAML_FLAG_OPTIONAL),
     TEXT("i", parameter, CYAML_FLAG_OPTIONAL),
+    TEXT("scp02_i", scp02_parameter, CYAML_FLAG_OPTIONAL),
+    TEXT("ota_minimum_security", remote_minimum_security, CYAML_FLAG_OPTIONAL),
+    CYAML_FIELD_UINT("memory", CYAML_FLAG_OPTIONAL, softcard_blueprint, memory),
+    CYAML_FIELD_UINT("logical_channels", CYAML_FLAG_OPTIONAL, softcard_blueprint, logical_channels),
+    CYAML_FIELD_BOOL("extended_length", CYAML_FLAG_OPTIONAL, softcard_blueprint, extended_length),
     CYAML_FIELD_UINT("pin1_tries", CYAML_FLAG_OPTIONAL, softcard_blueprint, pin1_tries),
     CYAML_FIELD_UINT("adm1_tries", CYAML_FLAG_OPTIONAL, softcard_blueprint, adm1_tries),
     CYAML_FIELD_UINT("failure_limit", CYAML_FLAG_OPTIONAL, softcard_blueprint, failure_limit),
@@ -99,6 +125,8 @@ static void wipe_domain(softcard_domain_blueprint *domain)
 {
     wipe_text(domain->keys);
     wipe_text(domain->master_key);
+    for (unsigned i = 0; i < domain->more_keys_count; i++)
+        wipe_text(domain->more_keys[i].key);
 }
 
 void softcard_blueprint_free(softcard_blueprint **blueprint)

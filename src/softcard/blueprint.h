@@ -8,26 +8,39 @@
 
 enum {
     SOFTCARD_BLUEPRINT_DOMAINS_MAX = 8,
-    SOFTCARD_DEFAULT_KEY_VERSION = 0x01,
-    SOFTCARD_DEFAULT_PARAMETER = 0x70,
-    SOFTCARD_DEFAULT_FAILURE_LIMIT = 10,
+    SOFTCARD_BLUEPRINT_KEYS_MAX = 24, /* a domain, beside those of its channel */
     SOFTCARD_DEFAULT_PIN1_TRIES = 3,
     SOFTCARD_DEFAULT_ADM1_TRIES = 10,
 };
+
+/* A key beside those of the secure channel: of remote management (versions 01 to 0F; 1 KIc, 2 KID, 3 KIK: TS
+ * 102 225), tokens (70), receipts (71), DAP blocks (73) (GlobalPlatform 11.1.9). */
+typedef struct softcard_key_blueprint {
+    char *version;
+    char *identifier;
+    char *type; /* GlobalPlatform table 11-16 */
+    char *key;
+} softcard_key_blueprint;
 
 /* A security domain as it comes from the card maker. Texts are hexadecimal; a NULL one is absent. Exactly one
  * of the three ways gives its keys; for a supplementary domain none may (it uses the issuer's). */
 typedef struct softcard_domain_blueprint {
     char *aid;
     char *key_version;
-    char *parameter;       /* i */
+    char *protocols;       /* "02", "03" or "02+03" */
+    char *parameter;       /* i of SCP03, or of the one protocol */
+    char *scp02_parameter; /* i of SCP02 beside SCP03 */
+    char *privileges;      /* one or three bytes; of a supplementary domain */
     char *keys;            /* ENC:MAC:DEK, or one for all three */
     char *master_key;      /* with a diversification line over kdd, iccid and role */
     char *diversification; /* include/keyfill/diversify.h */
     bool published_test_keys;
+    softcard_key_blueprint *more_keys;
+    unsigned more_keys_count;
 } softcard_domain_blueprint;
 
 typedef struct softcard_blueprint {
+    char *personality; /* personalities.h */
     char *iccid;
     char *imsi;
     char *msisdn;
@@ -39,8 +52,13 @@ typedef struct softcard_blueprint {
     char *kdd;
     char *cplc;
     char *atr;
-    char *protocol;  /* "03" */
-    char *parameter; /* i, of every domain that names none */
+    char *protocol;                /* "02", "03" or "02+03", of every domain that names none */
+    char *parameter;               /* i, of every domain that names none */
+    char *scp02_parameter;         /* i of SCP02 beside SCP03 */
+    char *remote_minimum_security; /* first byte of SPI that remote management asks for; "FF": none */
+    uint32_t memory;               /* bytes; 0: the personality's */
+    uint8_t logical_channels;
+    bool extended_length;
     uint8_t pin1_tries;
     uint8_t adm1_tries;
     uint8_t failure_limit;

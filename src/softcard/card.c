@@ -10,13 +10,13 @@
 #include "softcard/registry.h"
 #include "softcard/security_domain.h"
 #include "softcard/store_data.h"
+#include "softcard/transmission.h"
 
 enum {
     INS_EXTERNAL_AUTHENTICATE = 0x82,
     INS_INITIALIZE_UPDATE = 0x50,
     INS_MANAGE_CHANNEL = 0x70,
     INS_SELECT = 0xA4,
-    INS_GET_RESPONSE = 0xC0,
     INS_GET_DATA = 0xCA,
     INS_PUT_KEY = 0xD8,
     INS_STORE_DATA = 0xE2,
@@ -75,9 +75,7 @@ static softcard_status run_instruction(softcard_request *request)
     uint8_t card_state = softcard_issuer(request->card->state)->life_cycle;
     if (card_state == SOFTCARD_CARD_TERMINATED && row->instruction != INS_GET_DATA) return SW_CONDITIONS;
     if (card_state == SOFTCARD_CARD_LOCKED && !row->while_locked) return SW_CONDITIONS;
-    const softcard_secure_channel *secure = &request->channel->secure;
-    bool authorised = secure->phase == SOFTCARD_SESSION && (secure->level & SOFTCARD_LEVEL_MAC) != 0;
-    if (row->needs_channel && !authorised) return SW_SECURITY_STATUS;
+    if (row->needs_channel && !softcard_is_authorised(&request->channel->secure)) return SW_SECURITY_STATUS;
     if (softcard_is_domain(request->application)) return row->of_domain(request);
     return row->of_applet == NULL ? SW_INSTRUCTION : row->of_applet(request);
 }
@@ -99,7 +97,7 @@ static softcard_status run_application_command(softcard_request *request)
         kf_buffer_truncate(request->response, 0);
         if (take_back(request->card) != KF_OK) status = SW_INTERNAL;
     }
-    return softcard_wrap(&request->channel->secure, status, request->response);
+    return softcard_wrap_answer(request, status);
 }
 
 static softcard_status run_command(softcard_request *request)
@@ -129,6 +127,7 @@ static softcard_status answer_command(softcard *card, kf_view bytes, kf_buffer *
 {
     softcard_request request = {.card = card, .response = response};
     if (softcard_command_parse(bytes, &request.command) != KF_OK) return SW_WRONG_LENGTH;
+    if (request.command.extended && !card->state->personality.extended_length) return SW_WRONG_LENGTH;
     if (!softcard_class_is_known(request.command.class_byte)) return SW_CLASS;
     request.channel = &card->channels[softcard_class_channel(request.command.class_byte)];
     if (!request.channel->open) return SW_CHANNEL_NOT_OPEN;
@@ -157,45 +156,9 @@ static softcard_status execute(softcard *card, kf_view command, kf_buffer *answe
     softcard_status status = answer_command(card, command, answer);
     if (keep(card) == KF_OK) return status;
     kf_buffer_truncate(answer, 0);
-    for (size_t i = 0; i < SOFTCARD_CHANNELS; i++)
+    for (size_t i = 0; i < SOFTCARD_LOGICAL_CHANNELS_MAX; i++)
         softcard_secure_channel_end(&card->channels[i].secure);
     return take_back(card) == KF_OK ? SW_MEMORY_FAILURE : SW_INTERNAL;
-}
-
-/* T=0 (ISO/IEC 7816-3 12.2.1): the answer to a command with data waits for GET RESPONSE. */
-static bool fetch_waiting(softcard *card, kf_view command, kf_buffer *response)
-{
-    if (!card->answers_by_get_response || command.size < 5 || command.data[1] != INS_GET_RESPONSE)
-        return false;
-    if (card->waiting.size < 2) {
-        kf_buffer_append_u16(response, SW_CONDITIONS);
-        return true;
-    }
-    size_t there = card->waiting.size - 2;
-    size_t wanted = command.data[4] == 0 ? 256 : command.data[4];
-    if (wanted != 256 && wanted != there) {
-        kf_buffer_append_u16(response, (uint16_t)(SW_WRONG_LE | there));
-        return true;
-    }
-    kf_buffer_append(response, kf_buffer_view(&card->waiting));
-    kf_buffer_truncate(&card->waiting, 0);
-    return true;
-}
-
-static void answer_or_hold(softcard *card, kf_view command, kf_buffer *answer, softcard_status status,
-                           kf_buffer *response)
-{
-    bool has_data = command.size > 5;
-    bool has_le = has_data && command.size > 5U + command.data[4];
-    kf_buffer_truncate(&card->waiting, 0);
-    if (!card->answers_by_get_response || !has_data || has_le || answer->size == 0) {
-        kf_buffer_append(response, kf_buffer_view(answer));
-        kf_buffer_append_u16(response, status);
-        return;
-    }
-    kf_buffer_append(&card->waiting, kf_buffer_view(answer));
-    kf_buffer_append_u16(&card->waiting, status);
-    kf_buffer_append_u16(response, (uint16_t)(SW_RESPONSE_WAITS | (answer->size & 0xFFU)));
 }
 
 kf_code softcard_transmit(softcard *card, kf_view command, kf_buffer *response)
@@ -208,14 +171,14 @@ kf_code softcard_transmit(softcard *card, kf_view command, kf_buffer *response)
         softcard_power_off(card);
         return KF_ERR_CARD_REMOVED;
     }
-    if (fetch_waiting(card, command, response)) return kf_buffer_status(response);
+    if (softcard_fetch_waiting(card, command, response)) return kf_buffer_status(response);
     KF_CLEANUP(kf_buffer_clear) kf_buffer answer = KF_BUFFER_INIT;
     softcard_status status = execute(card, command, &answer);
     if (tears) {
         softcard_power_off(card);
         return KF_ERR_CARD_REMOVED;
     }
-    answer_or_hold(card, command, &answer, status, response);
+    softcard_deliver(card, command, &answer, status, response);
     return kf_buffer_status(response);
 }
 
@@ -230,21 +193,9 @@ uint64_t softcard_command_count(const softcard *card)
     return card->commands;
 }
 
-/* ISO/IEC 7816-3 8.2.3: TD1, where there is one, names the first protocol; T=0 otherwise. */
-static bool offers_t0_first(kf_view atr)
-{
-    if (atr.size < 2) return true;
-    uint8_t format = atr.data[1];
-    if ((format & 0x80U) == 0) return true;
-    size_t place = 2;
-    for (uint8_t bit = 0x10; bit < 0x80; bit = (uint8_t)(bit << 1))
-        if ((format & bit) != 0) place++;
-    return place >= atr.size || (atr.data[place] & 0x0FU) == 0;
-}
-
 void softcard_power_off(softcard *card)
 {
-    for (size_t i = 0; i < SOFTCARD_CHANNELS; i++)
+    for (size_t i = 0; i < SOFTCARD_LOGICAL_CHANNELS_MAX; i++)
         softcard_channel_close(&card->channels[i]);
     for (size_t i = 0; i < SOFTCARD_PINS; i++)
         card->pin_verified[i] = false;
@@ -278,7 +229,7 @@ kf_code softcard_open(kf_view state, softcard_environment environment, softcard 
     KF_TRY(softcard_state_read(state, &card->state, error));
     kf_buffer_append(&card->saved, state);
     KF_TRY(kf_fail_plain(error, kf_buffer_status(&card->saved)));
-    card->answers_by_get_response = offers_t0_first(softcard_atr(card));
+    card->answers_by_get_response = softcard_offers_t0_first(softcard_atr(card));
     *ret_card = card;
     card = NULL;
     return KF_OK;

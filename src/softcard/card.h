@@ -8,9 +8,8 @@
 #include "softcard/state.h"
 
 enum {
-    SOFTCARD_CHANNELS = 4,              /* basic and three more */
-    SOFTCARD_STORE_DATA_MAX = 8 * 1024, /* bytes of one series of STORE DATA */
-    SOFTCARD_LOAD_MAX = 512 * 1024,     /* bytes of one load file */
+    SOFTCARD_STORE_DATA_MAX = 8 * 1024,         /* bytes of one series of STORE DATA */
+    SOFTCARD_LOAD_MAX = SOFTCARD_LOAD_FILE_MAX, /* bytes of one series of LOAD */
 };
 
 /* Keys that came by STORE DATA and take effect with its last block (content of DGI 00B9 and 8113). */
@@ -67,7 +66,7 @@ struct softcard {
     uint64_t tear_at; /* 0: not at all */
     bool tear_after;
     bool pin_verified[SOFTCARD_PINS];
-    softcard_channel channels[SOFTCARD_CHANNELS];
+    softcard_channel channels[SOFTCARD_LOGICAL_CHANNELS_MAX];
     kf_buffer waiting; /* what GET RESPONSE will fetch */
 };
 

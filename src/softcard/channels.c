@@ -45,12 +45,13 @@ static softcard_status open_channel(softcard_request *request)
 {
     softcard *card = request->card;
     size_t number = request->command.p2;
-    if (number >= SOFTCARD_CHANNELS) return SW_WRONG_P1P2;
+    size_t count = card->state->personality.logical_channels;
+    if (number >= count) return SW_WRONG_P1P2;
     if (number == 0) {
         number = 1;
-        while (number < SOFTCARD_CHANNELS && card->channels[number].open)
+        while (number < count && card->channels[number].open)
             number++;
-        if (number == SOFTCARD_CHANNELS) return SW_NOT_SUPPORTED;
+        if (number >= count) return SW_NOT_SUPPORTED;
         kf_buffer_append_u8(request->response, (uint8_t)number);
     } else if (card->channels[number].open) {
         return SW_CHANNEL_NOT_OPEN;
@@ -64,7 +65,7 @@ softcard_status softcard_manage_channel(softcard_request *request)
     const softcard_command *command = &request->command;
     if (command->data.size != 0) return SW_WRONG_LENGTH;
     if (command->p1 == CHANNEL_OPEN) return open_channel(request);
-    if (command->p1 != CHANNEL_CLOSE || command->p2 == 0 || command->p2 >= SOFTCARD_CHANNELS)
+    if (command->p1 != CHANNEL_CLOSE || command->p2 == 0 || command->p2 >= SOFTCARD_LOGICAL_CHANNELS_MAX)
         return SW_WRONG_P1P2;
     softcard_channel *channel = &request->card->channels[command->p2];
     if (!channel->open) return SW_CHANNEL_NOT_OPEN;

@@ -14,7 +14,7 @@ enum {
 /* 11.2.3.2: what is selected on some channel cannot go. */
 static bool is_in_use(const softcard *card, const softcard_aid *aid)
 {
-    for (size_t i = 0; i < SOFTCARD_CHANNELS; i++) {
+    for (size_t i = 0; i < SOFTCARD_LOGICAL_CHANNELS_MAX; i++) {
         const softcard_channel *channel = &card->channels[i];
         if (channel->open && !channel->files_selected && softcard_aid_equal(&channel->application, aid))
             return true;

@@ -13,7 +13,7 @@ enum {
     FOR_PERSONALIZATION = 0x20,
 };
 
-enum { INSTALL_FIELDS_MAX = 6, TAG_PARAMETERS = 0xC9, TAG_SECURE_CHANNEL = 0x81, SCP03 = 0x03 };
+enum { INSTALL_FIELDS_MAX = 6, TAG_PARAMETERS = 0xC9, TAG_SECURE_CHANNEL = 0x81, INSTALL_SECURE_CHANNEL = 2 };
 
 typedef struct install_fields {
     kf_view items[INSTALL_FIELDS_MAX];
@@ -67,19 +67,20 @@ static softcard_status install_for_load(softcard_request *request)
     return confirm(request);
 }
 
-/* The privileges that a domain may have here; delegated management needs tokens, which this card does not
- * verify. */
-static softcard_status read_privileges(kf_view field, softcard_application *application)
+static softcard_status choose_protocol(uint8_t protocol, uint8_t parameter, softcard_application *domain)
 {
-    if (field.size != 1 && field.size != 3) return SW_WRONG_DATA;
-    memcpy(application->privileges, field.data, field.size);
-    bool wants_domain = (application->privileges[0] & SOFTCARD_PRIVILEGE_DOMAIN) != 0;
-    if (wants_domain != (application->kind == SOFTCARD_DOMAIN)) return SW_WRONG_DATA;
-    if ((application->privileges[0] & SOFTCARD_PRIVILEGE_DELEGATED) != 0) return SW_WRONG_DATA;
+    if (protocol == SOFTCARD_SCP02 && softcard_scp02_parameter_is_supported(parameter)) {
+        domain->protocols = SOFTCARD_HAS_SCP02;
+        domain->scp02_parameter = parameter;
+        return SW_OK;
+    }
+    if (protocol != SOFTCARD_SCP03 || !softcard_parameter_is_supported(parameter)) return SW_WRONG_DATA;
+    domain->protocols = SOFTCARD_HAS_SCP03;
+    domain->channel_parameter = parameter;
     return SW_OK;
 }
 
-/* C9 of a domain may name its secure channel protocol: 81 02, 03, i. */
+/* C9 of a domain may name its secure channel protocol: 81 02, 02 or 03, i. */
 static softcard_status read_parameters(kf_view field, softcard_application *application)
 {
     kf_view parameters;
@@ -90,11 +91,8 @@ static softcard_status read_parameters(kf_view field, softcard_application *appl
     if (application->kind != SOFTCARD_DOMAIN || parameters.size == 0) return SW_OK;
     code = softcard_tlv_find(parameters, TAG_SECURE_CHANNEL, &channel);
     if (code == KF_ERR_NOT_FOUND) return SW_OK;
-    if (code != KF_OK || channel.size != 2 || channel.data[0] != SCP03 ||
-        !softcard_parameter_is_supported(channel.data[1]))
-        return SW_WRONG_DATA;
-    application->channel_parameter = channel.data[1];
-    return SW_OK;
+    if (code != KF_OK || channel.size != INSTALL_SECURE_CHANNEL) return SW_WRONG_DATA;
+    return choose_protocol(channel.data[0], channel.data[1], application);
 }
 
 static bool has_module(const softcard_load_file *load_file, const softcard_aid *module)
@@ -113,7 +111,9 @@ static softcard_status install_for_install(softcard_request *request)
     softcard_application made = {.domain = request->application->aid,
                                  .life_cycle = SOFTCARD_INSTALLED,
                                  .kind = SOFTCARD_APPLET,
-                                 .channel_parameter = state->personality.channel_parameter};
+                                 .protocols = state->personality.protocols,
+                                 .channel_parameter = state->personality.channel_parameter,
+                                 .scp02_parameter = state->personality.scp02_parameter};
     if (split_fields(request->command.data, FIELDS, &fields) != KF_OK) return SW_WRONG_DATA;
     if (softcard_aid_of(fields.items[LOAD_FILE], &made.load_file) != KF_OK ||
         softcard_aid_of(fields.items[MODULE], &made.module) != KF_OK ||
@@ -123,7 +123,7 @@ static softcard_status install_for_install(softcard_request *request)
     if (load_file == NULL || !has_module(load_file, &made.module)) return SW_REFERENCE_NOT_FOUND;
     if (load_file->fixed && softcard_aid_equal(&made.module, &softcard_domain_module))
         made.kind = SOFTCARD_DOMAIN;
-    softcard_status status = read_privileges(fields.items[PRIVILEGES], &made);
+    softcard_status status = softcard_privileges_read(fields.items[PRIVILEGES], &made);
     if (status == SW_OK) status = read_parameters(fields.items[PARAMETERS], &made);
     if (status != SW_OK) return status;
     if (softcard_application_find(state, &made.aid) != NULL ||

@@ -7,16 +7,29 @@
 #include "softcard/card.h"
 #include "softcard/tlv.h"
 
-enum { BLOCK = 16, KEY_SIZE_MAX = 32, VERSION_MAX = 0x7F };
+enum { KEY_SIZE_MAX = 32, SCP02_KEY_SIZE = 16, VERSION_MAX = 0x7F };
 
-static bool is_aes_size(size_t size)
+bool softcard_key_type_is_des(uint8_t type)
 {
-    return size == 16 || size == 24 || size == 32;
+    return type >= SOFTCARD_KEY_TYPE_DES && type <= SOFTCARD_KEY_TYPE_DES_MAX;
 }
 
-static size_t padded_size(size_t size)
+kf_algorithm softcard_key_algorithm(uint8_t type)
 {
-    return (size + BLOCK - 1) / BLOCK * BLOCK;
+    return softcard_key_type_is_des(type) ? KF_TDES : KF_AES;
+}
+
+/* Single DES is refused: no protocol of this card uses it. */
+softcard_status softcard_key_type_check(uint8_t type, size_t size)
+{
+    if (type == SOFTCARD_KEY_TYPE_AES) return size == 16 || size == 24 || size == 32 ? SW_OK : SW_WRONG_DATA;
+    if (!softcard_key_type_is_des(type)) return SW_ALGORITHM;
+    return size == 16 || size == 24 ? SW_OK : SW_WRONG_DATA;
+}
+
+static size_t padded_size(size_t size, size_t block)
+{
+    return (size + block - 1) / block * block;
 }
 
 const softcard_key *softcard_key_find(const softcard_key_set *set, uint8_t identifier)
@@ -33,21 +46,37 @@ softcard_key_set *softcard_key_set_find(softcard_application *domain, uint8_t ve
     return NULL;
 }
 
-static bool can_open_channel(const softcard_key_set *set)
+uint8_t softcard_key_set_protocol(const softcard_key_set *set)
 {
-    const softcard_key *enc = softcard_key_find(set, SOFTCARD_KEY_ENC);
-    const softcard_key *mac = softcard_key_find(set, SOFTCARD_KEY_MAC);
-    const softcard_key *dek = softcard_key_find(set, SOFTCARD_KEY_DEK);
-    return enc != NULL && mac != NULL && dek != NULL &&
-           kf_secret_size(enc->value) == kf_secret_size(mac->value) &&
-           kf_secret_size(mac->value) == kf_secret_size(dek->value);
+    size_t des = 0;
+    size_t aes = 0;
+    size_t size = 0;
+    for (uint8_t identifier = SOFTCARD_KEY_ENC; identifier <= SOFTCARD_KEY_DEK; identifier++) {
+        const softcard_key *key = softcard_key_find(set, identifier);
+        if (key == NULL) return 0;
+        if (size != 0 && kf_secret_size(key->value) != size) return 0;
+        size = kf_secret_size(key->value);
+        des += softcard_key_type_is_des(key->type);
+        aes += key->type == SOFTCARD_KEY_TYPE_AES;
+    }
+    if (aes == SOFTCARD_KEY_DEK) return SOFTCARD_SCP03;
+    return des == SOFTCARD_KEY_DEK && size == SCP02_KEY_SIZE ? SOFTCARD_SCP02 : 0;
+}
+
+static bool can_open_channel(const softcard_application *domain, const softcard_key_set *set)
+{
+    switch (softcard_key_set_protocol(set)) {
+    case SOFTCARD_SCP02: return (domain->protocols & SOFTCARD_HAS_SCP02) != 0;
+    case SOFTCARD_SCP03: return (domain->protocols & SOFTCARD_HAS_SCP03) != 0;
+    default: return false;
+    }
 }
 
 softcard_key_set *softcard_key_set_for_channel(softcard_application *domain, uint8_t version)
 {
     for (size_t i = 0; i < domain->key_set_count; i++) {
         softcard_key_set *set = &domain->key_sets[i];
-        if ((version == 0 || set->version == version) && can_open_channel(set)) return set;
+        if ((version == 0 || set->version == version) && can_open_channel(domain, set)) return set;
     }
     return NULL;
 }
@@ -76,18 +105,28 @@ void softcard_new_keys_clear(softcard_new_keys *keys)
     keys->count = 0;
 }
 
-softcard_status softcard_new_key_add(softcard_new_keys *keys, uint8_t identifier, kf_cipher *key_encryption,
-                                     kf_view cryptogram, size_t size)
+static kf_code decrypt_key(kf_cipher *key_encryption, kf_view cryptogram, uint8_t *ret_plain)
+{
+    if (kf_cipher_algorithm(key_encryption) == KF_TDES)
+        return kf_cipher_decrypt_blocks(key_encryption, cryptogram, ret_plain);
+    return kf_cipher_cbc_decrypt(key_encryption, NULL, cryptogram, ret_plain);
+}
+
+softcard_status softcard_new_key_add(softcard_new_keys *keys, kf_cipher *key_encryption,
+                                     const softcard_key_cryptogram *arrived)
 {
     if (keys->count == SOFTCARD_KEYS_MAX) return SW_NO_SPACE;
-    if (!is_aes_size(size) || cryptogram.size != padded_size(size)) return SW_WRONG_DATA;
-    if (identifier == 0 || identifier > VERSION_MAX) return SW_WRONG_DATA;
+    softcard_status status = softcard_key_type_check(arrived->type, arrived->size);
+    if (status != SW_OK) return status;
     if (key_encryption == NULL) return SW_CONDITIONS;
+    if (arrived->data.size != padded_size(arrived->size, kf_cipher_block_size(key_encryption)))
+        return SW_WRONG_DATA;
+    if (arrived->identifier == 0 || arrived->identifier > VERSION_MAX) return SW_WRONG_DATA;
     KF_CLEANUP(kf_wipe_block32) uint8_t plain[KEY_SIZE_MAX];
-    if (kf_cipher_cbc_decrypt(key_encryption, NULL, cryptogram, plain) != KF_OK) return SW_INTERNAL;
+    if (decrypt_key(key_encryption, arrived->data, plain) != KF_OK) return SW_INTERNAL;
     softcard_key *key = &keys->keys[keys->count];
-    *key = (softcard_key){.identifier = identifier, .type = SOFTCARD_KEY_TYPE_AES};
-    if (kf_secret_new(kf_view_of(plain, size), &key->value) != KF_OK) return SW_INTERNAL;
+    *key = (softcard_key){.identifier = arrived->identifier, .type = arrived->type};
+    if (kf_secret_new(kf_view_of(plain, arrived->size), &key->value) != KF_OK) return SW_INTERNAL;
     keys->count++;
     return SW_OK;
 }
@@ -146,6 +185,7 @@ static softcard_status replace_keys(softcard_new_keys *keys, softcard_applicatio
     set->version = keys->version;
     set->sequence_counter = 0;
     set->failures = 0;
+    memset(set->remote_counter, 0, sizeof set->remote_counter);
     return SW_OK;
 }
 
@@ -186,25 +226,21 @@ softcard_status softcard_key_sets_delete(softcard_application *domain, uint8_t v
     return SW_REFERENCE_NOT_FOUND;
 }
 
-/* Card makers' tools write an AES key in two ways: with the clear length before the cryptogram (Amendment
- * D 7.2: `88 11 10 …`), and without (`88 10 …`). */
-static softcard_status split_key_data(kf_view field, size_t *ret_size, kf_view *ret_cryptogram)
+/* Card makers' tools write a key in two ways: with the clear length before the cryptogram (Amendment D 7.2:
+ * `88 11 10 …`), and without (`88 10 …`, `80 10 …`). */
+static void split_key_data(kf_view field, size_t block, softcard_key_cryptogram *arrived)
 {
-    if (field.size % BLOCK == 1) {
-        *ret_size = field.data[0];
-        *ret_cryptogram = kf_view_part(field, 1, field.size - 1);
-        return SW_OK;
-    }
-    if (field.size != 16 && field.size != 32) return SW_WRONG_DATA;
-    *ret_size = field.size;
-    *ret_cryptogram = field;
-    return SW_OK;
+    arrived->size = field.size;
+    arrived->data = field;
+    if (field.size % block != 1) return;
+    arrived->size = field.data[0];
+    arrived->data = kf_view_part(field, 1, field.size - 1);
 }
 
 kf_code softcard_key_check_value(const softcard_key *key, kf_buffer *output)
 {
     kf_kcv value;
-    KF_TRY(kf_kcv_compute(KF_AES, key->value, KF_KCV_GLOBALPLATFORM, &value));
+    KF_TRY(kf_kcv_compute(softcard_key_algorithm(key->type), key->value, KF_KCV_GLOBALPLATFORM, &value));
     kf_buffer_append_bytes(output, value.bytes, sizeof value.bytes);
     return kf_buffer_status(output);
 }
@@ -212,26 +248,24 @@ kf_code softcard_key_check_value(const softcard_key *key, kf_buffer *output)
 static softcard_status check_key_check_value(const softcard_key *key, kf_view given)
 {
     if (given.size == 0) return SW_OK;
-    kf_kcv value;
-    if (kf_kcv_compute(KF_AES, key->value, KF_KCV_GLOBALPLATFORM, &value) != KF_OK) return SW_INTERNAL;
-    return kf_view_equal(given, KF_VIEW(value.bytes)) ? SW_OK : SW_CHECK_VALUE;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer value = KF_BUFFER_INIT;
+    if (softcard_key_check_value(key, &value) != KF_OK) return SW_INTERNAL;
+    return kf_view_equal(given, kf_buffer_view(&value)) ? SW_OK : SW_CHECK_VALUE;
 }
 
 /* One key data field (11.8.2.3.1): type, length, data, length of the check value, check value. */
 static softcard_status read_key(kf_cursor *cursor, uint8_t identifier, kf_cipher *key_encryption,
                                 softcard_new_keys *keys)
 {
-    uint8_t type;
+    softcard_key_cryptogram arrived = {.identifier = identifier};
     kf_view field;
     kf_view check_value;
-    kf_view cryptogram;
-    size_t size;
-    if (kf_cursor_u8(cursor, &type) != KF_OK || softcard_counted_next(cursor, &field) != KF_OK ||
+    if (kf_cursor_u8(cursor, &arrived.type) != KF_OK || softcard_counted_next(cursor, &field) != KF_OK ||
         softcard_counted_next(cursor, &check_value) != KF_OK)
         return SW_WRONG_DATA;
-    if (type != SOFTCARD_KEY_TYPE_AES) return SW_ALGORITHM;
-    softcard_status status = split_key_data(field, &size, &cryptogram);
-    if (status == SW_OK) status = softcard_new_key_add(keys, identifier, key_encryption, cryptogram, size);
+    if (key_encryption == NULL) return SW_CONDITIONS;
+    split_key_data(field, kf_cipher_block_size(key_encryption), &arrived);
+    softcard_status status = softcard_new_key_add(keys, key_encryption, &arrived);
     if (status == SW_OK) status = check_key_check_value(&keys->keys[keys->count - 1], check_value);
     return status;
 }

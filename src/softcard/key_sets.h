@@ -13,6 +13,8 @@ enum {
     SOFTCARD_KEY_ENC = 1,
     SOFTCARD_KEY_MAC = 2,
     SOFTCARD_KEY_DEK = 3,
+    SOFTCARD_KEY_TYPE_DES = 0x80,     /* mode of operation implied; 81 to 84: named */
+    SOFTCARD_KEY_TYPE_DES_MAX = 0x84, /* DES in CBC mode */
     SOFTCARD_KEY_TYPE_AES = 0x88,
     SOFTCARD_KEY_VERSION_INITIAL = 0xFF, /* of keys that a card maker leaves; the first PUT KEY ends them */
 };
@@ -27,12 +29,27 @@ typedef struct softcard_new_keys {
 
 const softcard_key *softcard_key_find(const softcard_key_set *set, uint8_t identifier);
 softcard_key_set *softcard_key_set_find(softcard_application *domain, uint8_t version);
-/* A set that can open SCP03: ENC, MAC and DEK of AES, of one size. Version 0: the first there is. */
+/* A set that can open a channel of a protocol that the domain has: ENC, MAC and DEK of one kind and size.
+ * Version 0: the first there is. */
 softcard_key_set *softcard_key_set_for_channel(softcard_application *domain, uint8_t version);
+/* SOFTCARD_SCP02 for DES keys, SOFTCARD_SCP03 for AES keys, 0 where it can open none. */
+uint8_t softcard_key_set_protocol(const softcard_key_set *set);
+bool softcard_key_type_is_des(uint8_t type);
+/* Whether a key of `type` can have `size` bytes. SW_OK, SW_ALGORITHM or SW_WRONG_DATA. */
+softcard_status softcard_key_type_check(uint8_t type, size_t size);
+kf_algorithm softcard_key_algorithm(uint8_t type);
 
-/* Decrypts under the DEK, appends to `keys`; `size` is the key's, the cryptogram may be padded to blocks. */
-softcard_status softcard_new_key_add(softcard_new_keys *keys, uint8_t identifier, kf_cipher *key_encryption,
-                                     kf_view cryptogram, size_t size);
+/* A key as it arrives. */
+typedef struct softcard_key_cryptogram {
+    uint8_t identifier;
+    uint8_t type;
+    size_t size;  /* bytes of the key */
+    kf_view data; /* encrypted, padded to whole blocks */
+} softcard_key_cryptogram;
+
+/* Decrypts under the DEK (AES: CBC, Amendment D 7.2; DES: ECB, GlobalPlatform E.4.7), appends to `keys`. */
+softcard_status softcard_new_key_add(softcard_new_keys *keys, kf_cipher *key_encryption,
+                                     const softcard_key_cryptogram *arrived);
 void softcard_new_keys_clear(softcard_new_keys *keys);
 /* Adds or replaces all of them, or changes nothing. On success the values belong to the domain. */
 softcard_status softcard_new_keys_commit(softcard_new_keys *keys, softcard_application *domain);

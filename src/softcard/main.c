@@ -27,6 +27,8 @@ enum {
     OPTION_PIN1,
     OPTION_ADM1,
     OPTION_KDD,
+    OPTION_PERSONALITY,
+    OPTION_SCP,
     OPTION_CPLC,
     OPTION_ATR,
     OPTION_PARAMETER,
@@ -50,7 +52,12 @@ static const struct argp_option options[] = {
     {"kdd", OPTION_KDD, "HEX", 0, "key diversification data, 10 bytes (made of the ICCID)", 2},
     {"cplc", OPTION_CPLC, "HEX", 0, "card production life cycle data, 42 bytes", 2},
     {"atr", OPTION_ATR, "HEX", 0, "answer to reset (one of T=1)", 2},
-    {"scp03-i", OPTION_PARAMETER, "HEX", 0, "parameter i of SCP03 (70)", 2},
+    {"personality", OPTION_PERSONALITY, "NAME", 0,
+     "what the file leaves open: usual, jcop, scp02-i15, scp02-i55, scp02-to-scp03, scp03-i00, scp03-s16, "
+     "counts-unfinished, sim",
+     2},
+    {"scp", OPTION_SCP, "02|03|02+03", 0, "secure channel protocols", 2},
+    {"scp03-i", OPTION_PARAMETER, "HEX", 0, "parameter i of SCP03 (70), or of SCP02 where it is alone", 2},
     {"isd-key", OPTION_ISD_KEY, "ENC:MAC:DEK", 0, "keys of the issuer security domain", 2},
     {"isd-key-version", OPTION_ISD_KEY_VERSION, "HEX", 0, "their version (01)", 2},
     {"published-test-keys", OPTION_TEST_KEYS, NULL, 0, "404142…4F as those keys: for development", 2},
@@ -123,7 +130,8 @@ static kf_code apply_flags(const program_arguments *arguments, softcard_blueprin
         {OPTION_MSISDN, &blueprint->msisdn},       {OPTION_PIN1, &blueprint->pin1},
         {OPTION_ADM1, &blueprint->adm1},           {OPTION_KDD, &blueprint->kdd},
         {OPTION_CPLC, &blueprint->cplc},           {OPTION_ATR, &blueprint->atr},
-        {OPTION_PARAMETER, &blueprint->parameter},
+        {OPTION_PARAMETER, &blueprint->parameter}, {OPTION_PERSONALITY, &blueprint->personality},
+        {OPTION_SCP, &blueprint->protocol},
     };
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         const char *value = value_of(arguments, flags[i].option);

@@ -57,7 +57,76 @@ bool softcard_is_domain(const softcard_application *application)
 bool softcard_may_manage(const softcard_application *domain)
 {
     return domain->kind == SOFTCARD_ISSUER_DOMAIN ||
-           (softcard_is_domain(domain) && (domain->privileges[1] & SOFTCARD_PRIVILEGE_AUTHORIZED) != 0);
+           (softcard_is_domain(domain) && softcard_has_privilege(domain, SOFTCARD_PRIVILEGE_AUTHORIZED));
+}
+
+static uint32_t privileges_of(const uint8_t bytes[3])
+{
+    return (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
+}
+
+bool softcard_has_privilege(const softcard_application *application, uint32_t privileges)
+{
+    return (privileges_of(application->privileges) & privileges) == privileges;
+}
+
+softcard_status softcard_privileges_read(kf_view field, softcard_application *application)
+{
+    const uint32_t of_domains = SOFTCARD_PRIVILEGE_DAP | SOFTCARD_PRIVILEGE_DELEGATED |
+                                SOFTCARD_PRIVILEGE_MANDATED_DAP | SOFTCARD_PRIVILEGE_AUTHORIZED |
+                                SOFTCARD_PRIVILEGE_TOKEN_VERIFICATION | SOFTCARD_PRIVILEGE_RECEIPTS;
+    uint8_t bytes[3] = {0};
+    if (field.size != 1 && field.size != sizeof bytes) return SW_WRONG_DATA;
+    memcpy(bytes, field.data, field.size);
+    uint32_t wanted = privileges_of(bytes);
+    bool is_domain = (wanted & SOFTCARD_PRIVILEGE_DOMAIN) != 0;
+    if (is_domain != softcard_is_domain(application)) return SW_WRONG_DATA;
+    if (!is_domain && (wanted & of_domains) != 0) return SW_WRONG_DATA;
+    bool mandated = (wanted & SOFTCARD_PRIVILEGE_MANDATED_DAP) != 0;
+    if (mandated && (wanted & SOFTCARD_PRIVILEGE_DAP) == 0) return SW_WRONG_DATA;
+    bool delegated = (wanted & SOFTCARD_PRIVILEGE_DELEGATED) != 0;
+    if (delegated && (wanted & SOFTCARD_PRIVILEGE_AUTHORIZED) != 0) return SW_WRONG_DATA;
+    memcpy(application->privileges, bytes, sizeof bytes);
+    return SW_OK;
+}
+
+bool softcard_is_ancestor(softcard_state *state, const softcard_application *domain,
+                          const softcard_application *application)
+{
+    const softcard_application *here = application;
+    for (size_t depth = 0; depth < SOFTCARD_APPLICATIONS_MAX; depth++) {
+        const softcard_application *above = softcard_application_find(state, &here->domain);
+        if (above == NULL || above == here) return false;
+        if (above == domain) return true;
+        here = above;
+    }
+    return false;
+}
+
+/* What an entry of the registry, a key and a data object cost beside their own bytes: near what a Java Card
+ * spends. */
+enum { ENTRY_COST = 256, KEY_COST = 48, DATUM_COST = 16 };
+
+size_t softcard_memory_used(const softcard_state *state)
+{
+    size_t used = 0;
+    for (size_t i = 1; i < state->application_count; i++) {
+        const softcard_application *application = &state->applications[i];
+        used += ENTRY_COST;
+        for (size_t set = 0; set < application->key_set_count; set++)
+            used += KEY_COST * application->key_sets[set].key_count;
+        for (size_t datum = 0; datum < application->datum_count; datum++)
+            used += DATUM_COST + application->data[datum].value.size;
+    }
+    for (size_t i = 0; i < state->load_file_count; i++)
+        if (!state->load_files[i].fixed) used += ENTRY_COST + state->load_files[i].code.size;
+    return used;
+}
+
+size_t softcard_memory_free(const softcard_state *state)
+{
+    size_t used = softcard_memory_used(state);
+    return used < state->personality.memory ? state->personality.memory - used : 0;
 }
 
 softcard_application *softcard_key_domain(softcard_state *state, softcard_application *application)
@@ -99,6 +168,7 @@ softcard_load_file *softcard_load_file_add(softcard_state *state)
 
 void softcard_load_file_remove(softcard_state *state, softcard_load_file *load_file)
 {
+    kf_buffer_clear(&load_file->code);
     size_t index = (size_t)(load_file - state->load_files);
     memmove(load_file, load_file + 1, (state->load_file_count - index - 1) * sizeof *load_file);
     state->load_file_count--;

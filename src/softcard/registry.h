@@ -2,13 +2,25 @@
 #ifndef KEYFILL_SOFTCARD_REGISTRY_H
 #define KEYFILL_SOFTCARD_REGISTRY_H
 
+#include "softcard/apdu.h"
 #include "softcard/state.h"
 
-/* GlobalPlatform table 6-1: byte and bit of a privilege. */
+/* GlobalPlatform table 11-7 to 11-9: bits of the three bytes of privileges, the first byte's highest. */
 enum {
-    SOFTCARD_PRIVILEGE_DOMAIN = 0x80, /* first byte */
-    SOFTCARD_PRIVILEGE_DELEGATED = 0x20,
-    SOFTCARD_PRIVILEGE_AUTHORIZED = 0x40, /* second byte: Authorized Management */
+    SOFTCARD_PRIVILEGE_DOMAIN = 0x800000,
+    SOFTCARD_PRIVILEGE_DAP = 0x400000,
+    SOFTCARD_PRIVILEGE_DELEGATED = 0x200000,
+    SOFTCARD_PRIVILEGE_CARD_LOCK = 0x100000,
+    SOFTCARD_PRIVILEGE_CARD_TERMINATE = 0x080000,
+    SOFTCARD_PRIVILEGE_CARD_RESET = 0x040000,
+    SOFTCARD_PRIVILEGE_MANDATED_DAP = 0x010000,
+    SOFTCARD_PRIVILEGE_AUTHORIZED = 0x004000,
+    SOFTCARD_PRIVILEGE_TOKEN_VERIFICATION = 0x002000,
+    SOFTCARD_PRIVILEGE_GLOBAL_DELETE = 0x001000,
+    SOFTCARD_PRIVILEGE_GLOBAL_LOCK = 0x000800,
+    SOFTCARD_PRIVILEGE_GLOBAL_REGISTRY = 0x000400,
+    SOFTCARD_PRIVILEGE_FINAL_APPLICATION = 0x000200,
+    SOFTCARD_PRIVILEGE_RECEIPTS = 0x000080,
 };
 
 extern const softcard_aid softcard_issuer_aid;
@@ -26,7 +38,19 @@ softcard_application *softcard_issuer(softcard_state *state);
 softcard_application *softcard_application_find(softcard_state *state, const softcard_aid *aid);
 softcard_load_file *softcard_load_file_find(softcard_state *state, const softcard_aid *aid);
 bool softcard_is_domain(const softcard_application *application);
+/* Authorized Management (9.1.3.1), which the issuer's domain has: content management without tokens. */
 bool softcard_may_manage(const softcard_application *domain);
+/* Whether `application` has all the bits of `privileges`. */
+bool softcard_has_privilege(const softcard_application *application, uint32_t privileges);
+/* Privileges as INSTALL gives them, one or three bytes, into `application`; those that do not go together or
+ * with its kind are refused (11.1.2). SW_OK or SW_WRONG_DATA. */
+softcard_status softcard_privileges_read(kf_view field, softcard_application *application);
+/* Whether `domain` is above `application`, directly or further up. */
+bool softcard_is_ancestor(softcard_state *state, const softcard_application *domain,
+                          const softcard_application *application);
+/* Bytes that applications and load files take of the card's memory. */
+size_t softcard_memory_used(const softcard_state *state);
+size_t softcard_memory_free(const softcard_state *state);
 /* The security domain whose keys serve `application`: its own if it has any, else the nearest above. */
 softcard_application *softcard_key_domain(softcard_state *state, softcard_application *application);
 

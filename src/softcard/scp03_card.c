@@ -112,9 +112,11 @@ kf_code softcard_scp03_check_mac(softcard_secure_channel *secure, softcard_comma
     if (command->data.size < mac_size) return KF_ERR_AUTHENTICATION;
     kf_view data = kf_view_part(command->data, 0, command->data.size - mac_size);
     kf_view given = kf_view_part(command->data, data.size, mac_size);
-    const uint8_t header[5] = {(uint8_t)(command->class_byte & 0xFCU), command->instruction, command->p1,
-                               command->p2, (uint8_t)command->data.size};
-    const kf_view parts[] = {KF_VIEW(secure->chaining_value), KF_VIEW(header), data};
+    const uint8_t header[] = {softcard_class_for_mac(command->class_byte), command->instruction, command->p1,
+                              command->p2};
+    const uint8_t lengths[] = {0, (uint8_t)(command->data.size >> 8), (uint8_t)command->data.size};
+    kf_view length = command->extended ? KF_VIEW(lengths) : kf_view_of(lengths + 2, 1);
+    const kf_view parts[] = {KF_VIEW(secure->chaining_value), KF_VIEW(header), length, data};
     uint8_t mac[BLOCK];
     KF_TRY(kf_cmac_parts(secure->mac, parts, sizeof parts / sizeof parts[0], mac));
     if (!kf_equal_constant_time(mac, given.data, mac_size)) return KF_ERR_AUTHENTICATION;

@@ -5,9 +5,10 @@
 #include "softcard/card.h"
 #include "softcard/key_sets.h"
 #include "softcard/registry.h"
+#include "softcard/scp02_card.h"
 #include "softcard/scp03_card.h"
 
-enum { SEQUENCE_COUNTER_MAX = 0xFFFFFF, SCP03 = 0x03 };
+enum { SEQUENCE_COUNTER_MAX = 0xFFFFFF, SCP02_SEQUENCE_COUNTER_MAX = 0xFFFF };
 
 void softcard_secure_channel_end(softcard_secure_channel *secure)
 {
@@ -15,6 +16,8 @@ void softcard_secure_channel_end(softcard_secure_channel *secure)
     kf_cipher_free(&secure->mac);
     kf_cipher_free(&secure->response_mac);
     kf_cipher_free(&secure->key_encryption);
+    kf_mac_pair_free(&secure->mac_pair);
+    kf_mac_pair_free(&secure->response_mac_pair);
     kf_wipe(secure, sizeof *secure);
 }
 
@@ -26,6 +29,23 @@ bool softcard_parameter_is_supported(uint8_t parameter)
     return false;
 }
 
+bool softcard_scp02_parameter_is_supported(uint8_t parameter)
+{
+    const unsigned options =
+        SOFTCARD_I02_ENCRYPTED_ICV | SOFTCARD_I02_RESPONSE_MAC | SOFTCARD_I02_KNOWN_CHALLENGE;
+    return (parameter & ~options) == SOFTCARD_I02_BASE;
+}
+
+bool softcard_is_authorised(const softcard_secure_channel *secure)
+{
+    return secure->phase == SOFTCARD_SESSION && (secure->level & SOFTCARD_LEVEL_MAC) != 0;
+}
+
+static size_t mac_size_of(const softcard_secure_channel *secure)
+{
+    return secure->protocol == SOFTCARD_SCP02 ? SOFTCARD_SCP02_MAC : softcard_scp03_mac_size(secure);
+}
+
 /* The key set of the open or starting session; NULL where it went away meanwhile. */
 static softcard_key_set *session_key_set(softcard_request *request)
 {
@@ -34,16 +54,18 @@ static softcard_key_set *session_key_set(softcard_request *request)
     return domain == NULL ? NULL : softcard_key_set_find(domain, secure->key_version);
 }
 
+static softcard_status random_challenge(softcard_request *request, size_t size)
+{
+    softcard_environment *environment = &request->card->environment;
+    uint8_t *challenge = request->channel->secure.card_challenge;
+    return environment->random(environment->context, challenge, size) == KF_OK ? SW_OK : SW_INTERNAL;
+}
+
 static softcard_status challenge(softcard_request *request, softcard_key_set *keys)
 {
     softcard_secure_channel *secure = &request->channel->secure;
-    size_t size = softcard_scp03_mac_size(secure);
-    if ((secure->parameter & SOFTCARD_I_PSEUDO_RANDOM) == 0) {
-        softcard_environment *environment = &request->card->environment;
-        if (environment->random(environment->context, secure->card_challenge, size) != KF_OK)
-            return SW_INTERNAL;
-        return SW_OK;
-    }
+    if ((secure->parameter & SOFTCARD_I_PSEUDO_RANDOM) == 0)
+        return random_challenge(request, softcard_scp03_mac_size(secure));
     if (keys->sequence_counter >= SEQUENCE_COUNTER_MAX) return SW_CONDITIONS;
     keys->sequence_counter++;
     const softcard_key *enc = softcard_key_find(keys, SOFTCARD_KEY_ENC);
@@ -60,7 +82,7 @@ static softcard_status answer_challenge(softcard_request *request, softcard_key_
     kf_buffer *response = request->response;
     kf_buffer_append(response, KF_VIEW(request->card->state->kdd));
     kf_buffer_append_u8(response, keys->version);
-    kf_buffer_append_u8(response, SCP03);
+    kf_buffer_append_u8(response, SOFTCARD_SCP03);
     kf_buffer_append_u8(response, secure->parameter);
     kf_buffer_append_bytes(response, secure->card_challenge, softcard_scp03_mac_size(secure));
     if (softcard_scp03_card_cryptogram(secure, response) != KF_OK) return SW_INTERNAL;
@@ -69,6 +91,34 @@ static softcard_status answer_challenge(softcard_request *request, softcard_key_
         kf_buffer_append_u16(response, (uint16_t)keys->sequence_counter);
     }
     return SW_OK;
+}
+
+/* E.5.1.6. The counter rises when a session begins (E.1.2), so that this one is shown again until then. */
+static softcard_status answer_scp02_challenge(softcard_request *request, softcard_key_set *keys)
+{
+    softcard_secure_channel *secure = &request->channel->secure;
+    if (keys->sequence_counter >= SCP02_SEQUENCE_COUNTER_MAX) return SW_CONDITIONS;
+    if (softcard_scp02_derive(secure, keys) != KF_OK) return SW_INTERNAL;
+    softcard_status status = SW_OK;
+    if ((secure->parameter & SOFTCARD_I02_KNOWN_CHALLENGE) == 0)
+        status = random_challenge(request, SOFTCARD_SCP02_CARD_CHALLENGE);
+    else if (softcard_scp02_challenge(secure, softcard_aid_view(&request->application->aid)) != KF_OK)
+        status = SW_INTERNAL;
+    if (status != SW_OK) return status;
+    kf_buffer *response = request->response;
+    kf_buffer_append(response, KF_VIEW(request->card->state->kdd));
+    kf_buffer_append_u8(response, keys->version);
+    kf_buffer_append_u8(response, SOFTCARD_SCP02);
+    kf_buffer_append_u16(response, secure->sequence_counter);
+    kf_buffer_append_bytes(response, secure->card_challenge, SOFTCARD_SCP02_CARD_CHALLENGE);
+    return softcard_scp02_card_cryptogram(secure, response) == KF_OK ? SW_OK : SW_INTERNAL;
+}
+
+static softcard_status answer_by_protocol(softcard_request *request, softcard_key_set *keys)
+{
+    if (request->channel->secure.protocol == SOFTCARD_SCP02) return answer_scp02_challenge(request, keys);
+    softcard_status status = challenge(request, keys);
+    return status == SW_OK ? answer_challenge(request, keys) : status;
 }
 
 softcard_status softcard_initialize_update(softcard_request *request)
@@ -80,15 +130,16 @@ softcard_status softcard_initialize_update(softcard_request *request)
     softcard_application *domain = softcard_key_domain(request->card->state, request->application);
     softcard_key_set *keys = softcard_key_set_for_channel(domain, command->p1);
     if (keys == NULL) return SW_REFERENCE_NOT_FOUND;
-    secure->parameter = domain->channel_parameter;
-    if (command->data.size != softcard_scp03_mac_size(secure)) return SW_WRONG_LENGTH;
+    secure->protocol = softcard_key_set_protocol(keys);
+    secure->parameter =
+        secure->protocol == SOFTCARD_SCP02 ? domain->scp02_parameter : domain->channel_parameter;
+    if (command->data.size != mac_size_of(secure)) return SW_WRONG_LENGTH;
     if (keys->failures >= request->card->state->personality.failure_limit) return SW_BLOCKED;
     if (request->card->state->personality.counts_unfinished) keys->failures++;
     memcpy(secure->host_challenge, command->data.data, command->data.size);
     secure->key_domain = domain->aid;
     secure->key_version = keys->version;
-    softcard_status status = challenge(request, keys);
-    if (status == SW_OK) status = answer_challenge(request, keys);
+    softcard_status status = answer_by_protocol(request, keys);
     if (status != SW_OK) {
         softcard_secure_channel_end(secure);
         return status;
@@ -97,18 +148,35 @@ softcard_status softcard_initialize_update(softcard_request *request)
     return SW_OK;
 }
 
-/* Amendment D table 7-5; what i does not offer cannot be asked for. */
-static bool level_is_supported(uint8_t level, uint8_t parameter)
+/* GlobalPlatform table E-9, Amendment D table 7-5; what i does not offer cannot be asked for. */
+static bool level_is_supported(uint8_t level, const softcard_secure_channel *secure)
 {
+    bool is_scp02 = secure->protocol == SOFTCARD_SCP02;
+    unsigned response_mac =
+        is_scp02 ? (unsigned)SOFTCARD_I02_RESPONSE_MAC : (unsigned)SOFTCARD_I_RESPONSE_MAC;
     switch (level) {
     case 0x00:
     case 0x01:
     case 0x03: return true;
+    case 0x10: return is_scp02 && (secure->parameter & response_mac) != 0;
     case 0x11:
-    case 0x13: return (parameter & SOFTCARD_I_RESPONSE_MAC) != 0;
-    case 0x33: return (parameter & SOFTCARD_I_RESPONSE_ENCRYPTION) != 0;
+    case 0x13: return (secure->parameter & response_mac) != 0;
+    case 0x33: return !is_scp02 && (secure->parameter & SOFTCARD_I_RESPONSE_ENCRYPTION) != 0;
     default: return false;
     }
+}
+
+static kf_code check_authentication_mac(softcard_secure_channel *secure, softcard_command *command)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer plain = KF_BUFFER_INIT;
+    if (secure->protocol == SOFTCARD_SCP02) return softcard_scp02_unwrap(secure, command, &plain);
+    return softcard_scp03_check_mac(secure, command);
+}
+
+static kf_code check_host(softcard_secure_channel *secure, kf_view cryptogram)
+{
+    return secure->protocol == SOFTCARD_SCP02 ? softcard_scp02_check_host(secure, cryptogram)
+                                              : softcard_scp03_check_host(secure, cryptogram);
 }
 
 static softcard_status count_failure(softcard_request *request, softcard_key_set *keys,
@@ -129,17 +197,22 @@ softcard_status softcard_external_authenticate(softcard_request *request)
         softcard_secure_channel_end(secure);
         return SW_CONDITIONS;
     }
-    size_t size = softcard_scp03_mac_size(secure);
-    bool well_formed = command->p2 == 0 && level_is_supported(command->p1, secure->parameter);
+    size_t size = mac_size_of(secure);
+    bool well_formed = command->p2 == 0 && level_is_supported(command->p1, secure);
     if (!well_formed || command->data.size != 2 * size || !softcard_class_is_secured(command->class_byte)) {
         softcard_secure_channel_end(secure);
         return well_formed ? SW_WRONG_LENGTH : SW_WRONG_P1P2;
     }
-    if (softcard_scp03_check_mac(secure, command) != KF_OK)
+    if (check_authentication_mac(secure, command) != KF_OK)
         return count_failure(request, keys, SW_SECURITY_STATUS);
-    if (softcard_scp03_check_host(secure, command->data) != KF_OK)
+    if (check_host(secure, command->data) != KF_OK)
         return count_failure(request, keys, SW_AUTHENTICATION_FAILED);
     keys->failures = 0;
+    if (secure->protocol == SOFTCARD_SCP02) {
+        keys->sequence_counter++;
+        memcpy(secure->response_chaining_value, secure->chaining_value,
+               sizeof secure->response_chaining_value);
+    }
     secure->level = command->p1;
     secure->phase = SOFTCARD_SESSION;
     return SW_OK;
@@ -156,9 +229,14 @@ softcard_status softcard_unwrap(softcard_request *request, kf_buffer *plain)
         softcard_secure_channel_end(secure);
         return SW_SECURITY_STATUS;
     }
-    kf_code code = softcard_scp03_check_mac(secure, &request->command);
-    if (code == KF_OK && (secure->level & SOFTCARD_LEVEL_ENCRYPTION) != 0)
-        code = softcard_scp03_decrypt(secure, &request->command, plain);
+    kf_code code;
+    if (secure->protocol == SOFTCARD_SCP02) {
+        code = softcard_scp02_unwrap(secure, &request->command, plain);
+    } else {
+        code = softcard_scp03_check_mac(secure, &request->command);
+        if (code == KF_OK && (secure->level & SOFTCARD_LEVEL_ENCRYPTION) != 0)
+            code = softcard_scp03_decrypt(secure, &request->command, plain);
+    }
     if (code == KF_OK) return SW_OK;
     softcard_secure_channel_end(secure);
     return code == KF_ERR_AUTHENTICATION ? SW_SECURITY_STATUS : SW_INTERNAL;
@@ -180,6 +258,19 @@ softcard_status softcard_wrap(softcard_secure_channel *secure, softcard_status s
         code = softcard_scp03_mac_response(secure, status, response);
     if (code == KF_OK) return status;
     kf_buffer_truncate(response, 0);
+    softcard_secure_channel_end(secure);
+    return SW_INTERNAL;
+}
+
+softcard_status softcard_wrap_answer(softcard_request *request, softcard_status status)
+{
+    softcard_secure_channel *secure = &request->channel->secure;
+    if (secure->protocol != SOFTCARD_SCP02) return softcard_wrap(secure, status, request->response);
+    if (secure->phase != SOFTCARD_SESSION || !is_answered_with_mac(status)) return status;
+    if ((secure->level & SOFTCARD_LEVEL_RESPONSE_MAC) == 0) return status;
+    if (softcard_scp02_mac_response(secure, &request->command, status, request->response) == KF_OK)
+        return status;
+    kf_buffer_truncate(request->response, 0);
     softcard_secure_channel_end(secure);
     return SW_INTERNAL;
 }

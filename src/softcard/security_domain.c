@@ -9,6 +9,7 @@ enum {
     TAG_ISSUER_IDENTIFICATION = 0x42,
     TAG_CARD_IMAGE = 0x45,
     TAG_CARD_DATA = 0x66,
+    TAG_CARD_CAPABILITY = 0x67,
     TAG_SEQUENCE_COUNTER = 0xC1,
     TAG_KEY_DIVERSIFICATION = 0xCF,
     TAG_KEY_INFORMATION = 0xE0,
@@ -16,23 +17,56 @@ enum {
     TAG_CPLC = 0x9F7F,
 };
 
-/* Card recognition data (H.2, table H-1): GlobalPlatform, version 2.3.1, unique identification, SCP03 with i,
- * Java Card 3 as the chip details. */
-static void append_recognition_data(uint8_t parameter, kf_buffer *output)
+/* {globalplatform 4 scp i} */
+static void append_protocol(kf_buffer *content, uint8_t protocol, uint8_t parameter)
+{
+    const uint8_t object[] = {0x64, 0x0B, 0x06, 0x09, 0x2A,     0x86,     0x48,
+                              0x86, 0xFC, 0x6B, 0x04, protocol, parameter};
+    kf_buffer_append(content, KF_VIEW(object));
+}
+
+/* Card recognition data (H.2, table H-1): GlobalPlatform, version 2.3.1, unique identification, the secure
+ * channel protocols with their i, Java Card 3 as the chip details. */
+static void append_recognition_data(const softcard_application *domain, kf_buffer *output)
 {
     static const uint8_t head[] = {0x06, 0x07, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x01, 0x60, 0x0C, 0x06,
                                    0x0A, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x02, 0x02, 0x03, 0x01, 0x63,
-                                   0x09, 0x06, 0x07, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x03, 0x64, 0x0B,
-                                   0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x04, 0x03};
+                                   0x09, 0x06, 0x07, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x03};
     static const uint8_t tail[] = {0x66, 0x0C, 0x06, 0x0A, 0x2B, 0x06, 0x01,
                                    0x04, 0x01, 0x2A, 0x02, 0x6E, 0x01, 0x03};
-    uint8_t inner[sizeof head + 1 + sizeof tail];
-    kf_buffer content = kf_buffer_with_limit(sizeof inner);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer content = KF_BUFFER_INIT;
     kf_buffer_append(&content, KF_VIEW(head));
-    kf_buffer_append_u8(&content, parameter);
+    if ((domain->protocols & SOFTCARD_HAS_SCP02) != 0)
+        append_protocol(&content, SOFTCARD_SCP02, domain->scp02_parameter);
+    if ((domain->protocols & SOFTCARD_HAS_SCP03) != 0)
+        append_protocol(&content, SOFTCARD_SCP03, domain->channel_parameter);
     kf_buffer_append(&content, KF_VIEW(tail));
     softcard_tlv_append(output, 0x73, kf_buffer_view(&content));
-    kf_buffer_clear(&content);
+}
+
+static void append_protocol_capability(kf_buffer *output, uint8_t protocol, uint8_t parameter)
+{
+    enum { AES_128_TO_256 = 0x07 };
+    const uint8_t sizes[] = {0x82, 0x01, AES_128_TO_256};
+    const uint8_t content[] = {0x80, 0x01, protocol, 0x81, 0x01, parameter};
+    KF_CLEANUP(kf_buffer_clear) kf_buffer inner = KF_BUFFER_INIT;
+    kf_buffer_append(&inner, KF_VIEW(content));
+    if (protocol == SOFTCARD_SCP03) kf_buffer_append(&inner, KF_VIEW(sizes));
+    softcard_tlv_append(output, 0xA0, kf_buffer_view(&inner));
+}
+
+/* Card capability information (H.4, table H-4): protocols, privileges that domains and applications can get,
+ * hashes of load files (SHA-1, SHA-256), ciphers of receipts, tokens and DAP blocks. */
+static void append_capability(const softcard_application *domain, kf_buffer *output)
+{
+    static const uint8_t rest[] = {0x81, 0x03, 0xFD, 0xFE, 0x80, 0x82, 0x03, 0x1E, 0x06,
+                                   0x00, 0x83, 0x02, 0x01, 0x02, 0x85, 0x02, 0x10, 0x04,
+                                   0x86, 0x02, 0x10, 0x04, 0x87, 0x02, 0x10, 0x04};
+    if ((domain->protocols & SOFTCARD_HAS_SCP02) != 0)
+        append_protocol_capability(output, SOFTCARD_SCP02, domain->scp02_parameter);
+    if ((domain->protocols & SOFTCARD_HAS_SCP03) != 0)
+        append_protocol_capability(output, SOFTCARD_SCP03, domain->channel_parameter);
+    kf_buffer_append(output, KF_VIEW(rest));
 }
 
 /* Table 11-81. */
@@ -41,7 +75,7 @@ softcard_status softcard_domain_select(softcard_request *request)
     static const uint8_t longest_data[] = {0x9F, 0x65, 0x01, 0xFF};
     KF_CLEANUP(kf_buffer_clear) kf_buffer proprietary = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer inner = KF_BUFFER_INIT;
-    append_recognition_data(request->application->channel_parameter, &proprietary);
+    append_recognition_data(request->application, &proprietary);
     kf_buffer_append(&proprietary, KF_VIEW(longest_data));
     softcard_tlv_append(&inner, 0x84, softcard_aid_view(&request->application->aid));
     softcard_tlv_append(&inner, 0xA5, kf_buffer_view(&proprietary));
@@ -63,11 +97,14 @@ static softcard_status answer_sequence_counter(softcard_request *request)
 {
     softcard_application *domain = softcard_key_domain(request->card->state, request->application);
     const softcard_key_set *keys = softcard_key_set_for_channel(domain, 0);
-    if (keys == NULL || (domain->channel_parameter & SOFTCARD_I_PSEUDO_RANDOM) == 0)
+    if (keys == NULL) return SW_REFERENCE_NOT_FOUND;
+    bool is_scp02 = softcard_key_set_protocol(keys) == SOFTCARD_SCP02;
+    if (!is_scp02 && (domain->channel_parameter & SOFTCARD_I_PSEUDO_RANDOM) == 0)
         return SW_REFERENCE_NOT_FOUND;
     const uint8_t counter[] = {(uint8_t)(keys->sequence_counter >> 16),
                                (uint8_t)(keys->sequence_counter >> 8), (uint8_t)keys->sequence_counter};
-    softcard_tlv_append(request->response, TAG_SEQUENCE_COUNTER, KF_VIEW(counter));
+    kf_view shown = is_scp02 ? kf_view_of(counter + 1, 2) : KF_VIEW(counter);
+    softcard_tlv_append(request->response, TAG_SEQUENCE_COUNTER, shown);
     return SW_OK;
 }
 
@@ -81,7 +118,8 @@ softcard_status softcard_domain_get_data(softcard_request *request)
     case TAG_KEY_DIVERSIFICATION:
         softcard_tlv_append(request->response, tag, KF_VIEW(state->kdd));
         return SW_OK;
-    case TAG_CARD_DATA: append_recognition_data(request->application->channel_parameter, &inner); break;
+    case TAG_CARD_DATA: append_recognition_data(request->application, &inner); break;
+    case TAG_CARD_CAPABILITY: append_capability(request->application, &inner); break;
     case TAG_KEY_INFORMATION: softcard_key_information(request->application, &inner); break;
     case TAG_SEQUENCE_COUNTER: return answer_sequence_counter(request);
     case TAG_ISSUER_IDENTIFICATION:

@@ -73,7 +73,11 @@ static kf_code show_application(const softcard_application *application, kf_buff
     kf_buffer_append_hex(text, softcard_aid_view(&application->aid));
     kf_buffer_format(text, ": state %02X, privileges ", application->life_cycle);
     kf_buffer_append_hex(text, KF_VIEW(application->privileges));
-    kf_buffer_format(text, ", SCP03 i=%02X\n", application->channel_parameter);
+    bool has_scp02 = softcard_is_domain(application) && (application->protocols & SOFTCARD_HAS_SCP02) != 0;
+    bool has_scp03 = softcard_is_domain(application) && (application->protocols & SOFTCARD_HAS_SCP03) != 0;
+    if (has_scp02) kf_buffer_format(text, ", SCP02 i=%02X", application->scp02_parameter);
+    if (has_scp03) kf_buffer_format(text, ", SCP03 i=%02X", application->channel_parameter);
+    kf_buffer_append_text(text, "\n");
     for (size_t i = 0; i < application->datum_count; i++)
         kf_buffer_format(text, "  data %04X: %zu bytes\n", application->data[i].tag,
                          application->data[i].value.size);

@@ -8,9 +8,9 @@
 
 #include <keyfill/bytes.h>
 
-#define SOFTCARD_COMMAND_MAX 261  /* bytes: header, Lc, 255 of data, Le; longer commands get 6700 */
-#define SOFTCARD_RESPONSE_MAX 258 /* bytes with the status word */
-#define SOFTCARD_ATR_MAX 33       /* ISO/IEC 7816-3 8.1 */
+#define SOFTCARD_COMMAND_MAX 4105  /* bytes: header, 3 of Lc, 4096 of data, 2 of Le; longer ones get 6700 */
+#define SOFTCARD_RESPONSE_MAX 4098 /* bytes with the status word */
+#define SOFTCARD_ATR_MAX 33        /* ISO/IEC 7816-3 8.1 */
 #define SOFTCARD_STATE_MAX ((size_t)4 * 1024 * 1024)
 
 typedef struct softcard softcard;

@@ -5,7 +5,7 @@
 
 #include "crypto/digest.h"
 
-static const uint8_t magic[8] = {'K', 'F', 'C', 'A', 'R', 'D', 0, 1};
+static const uint8_t magic[8] = {'K', 'F', 'C', 'A', 'R', 'D', 0, 2};
 
 /* One description of each structure serves both directions: the archive reads into it or writes from it. */
 typedef struct state_archive {
@@ -93,6 +93,7 @@ static void archive_key_set(state_archive *archive, softcard_key_set *set)
     archive_u8(archive, &set->version);
     archive_u8(archive, &set->failures);
     archive_u32(archive, &set->sequence_counter);
+    archive_bytes(archive, set->remote_counter, sizeof set->remote_counter);
     archive_size(archive, &set->key_count, SOFTCARD_KEYS_MAX);
     for (size_t i = 0; i < set->key_count; i++) {
         archive_u8(archive, &set->keys[i].identifier);
@@ -101,21 +102,26 @@ static void archive_key_set(state_archive *archive, softcard_key_set *set)
     }
 }
 
-static void archive_datum(state_archive *archive, softcard_datum *datum)
+static void archive_buffer(state_archive *archive, kf_buffer *buffer, size_t cap)
 {
-    archive_u16(archive, &datum->tag);
-    size_t size = datum->value.size;
-    archive_size(archive, &size, SOFTCARD_DATUM_MAX);
+    uint32_t size = (uint32_t)buffer->size;
+    archive_u32(archive, &size);
     if (archive->status != KF_OK) return;
     if (archive->writing) {
-        kf_buffer_append(archive->output, kf_buffer_view(&datum->value));
+        kf_buffer_append(archive->output, kf_buffer_view(buffer));
         return;
     }
     kf_view bytes;
-    archive->status = kf_cursor_take(&archive->input, size, &bytes);
+    archive->status = size > cap ? KF_ERR_CARD_DATA : kf_cursor_take(&archive->input, size, &bytes);
     if (archive->status != KF_OK) return;
-    kf_buffer_append(&datum->value, bytes);
-    archive->status = kf_buffer_status(&datum->value);
+    kf_buffer_append(buffer, bytes);
+    archive->status = kf_buffer_status(buffer);
+}
+
+static void archive_datum(state_archive *archive, softcard_datum *datum)
+{
+    archive_u16(archive, &datum->tag);
+    archive_buffer(archive, &datum->value, SOFTCARD_DATUM_MAX);
 }
 
 static void archive_application(state_archive *archive, softcard_application *application)
@@ -130,7 +136,9 @@ static void archive_application(state_archive *archive, softcard_application *ap
     application->kind = (softcard_kind)kind;
     archive_u8(archive, &application->life_cycle);
     archive_bytes(archive, application->privileges, sizeof application->privileges);
+    archive_u8(archive, &application->protocols);
     archive_u8(archive, &application->channel_parameter);
+    archive_u8(archive, &application->scp02_parameter);
     archive_size(archive, &application->key_set_count, SOFTCARD_KEY_SETS_MAX);
     for (size_t i = 0; i < application->key_set_count; i++)
         archive_key_set(archive, &application->key_sets[i]);
@@ -147,6 +155,7 @@ static void archive_load_file(state_archive *archive, softcard_load_file *load_f
     archive_bytes(archive, load_file->version, sizeof load_file->version);
     archive_u32(archive, &load_file->size);
     archive_bytes(archive, load_file->hash, sizeof load_file->hash);
+    archive_buffer(archive, &load_file->code, SOFTCARD_LOAD_FILE_MAX);
     archive_size(archive, &load_file->module_count, SOFTCARD_MODULES_MAX);
     for (size_t i = 0; i < load_file->module_count; i++)
         archive_aid(archive, &load_file->modules[i]);
@@ -162,13 +171,22 @@ static void archive_personality(state_archive *archive, softcard_personality *pe
     archive_bool(archive, &personality->counts_unfinished);
     archive_bool(archive, &personality->imsi_needs_pin);
     archive_bool(archive, &personality->msisdn_needs_pin);
+    archive_u8(archive, &personality->protocols);
     archive_u8(archive, &personality->channel_parameter);
+    archive_u8(archive, &personality->scp02_parameter);
+    archive_u8(archive, &personality->logical_channels);
+    archive_bool(archive, &personality->extended_length);
+    archive_u32(archive, &personality->memory);
+    archive_u8(archive, &personality->remote_minimum_security);
+    if (personality->logical_channels == 0 || personality->logical_channels > SOFTCARD_LOGICAL_CHANNELS_MAX)
+        archive->status = KF_ERR_CARD_DATA;
 }
 
 static void archive_state(state_archive *archive, softcard_state *state)
 {
     archive_bytes(archive, state->kdd, sizeof state->kdd);
     archive_bytes(archive, state->cplc, sizeof state->cplc);
+    archive_u16(archive, &state->confirmation_counter);
     archive_personality(archive, &state->personality);
     for (size_t i = 0; i < SOFTCARD_PINS; i++) {
         archive_secret(archive, &state->pins[i].value, SOFTCARD_PIN_SIZE);
@@ -204,6 +222,8 @@ void softcard_state_free(softcard_state **state)
         for (size_t datum = 0; datum < SOFTCARD_DATA_MAX; datum++)
             kf_buffer_clear(&application->data[datum].value);
     }
+    for (size_t i = 0; i < SOFTCARD_LOAD_FILES_MAX; i++)
+        kf_buffer_clear(&(*state)->load_files[i].code);
     for (size_t i = 0; i < SOFTCARD_PINS; i++)
         kf_secret_free(&(*state)->pins[i].value);
     kf_wipe(*state, sizeof **state);

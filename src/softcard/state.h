@@ -14,8 +14,12 @@ enum {
     SOFTCARD_DATUM_MAX = 2048,      /* bytes of one */
     SOFTCARD_APPLICATIONS_MAX = 24, /* with the security domains */
     SOFTCARD_LOAD_FILES_MAX = 12,
-    SOFTCARD_MODULES_MAX = 16, /* a load file */
-    SOFTCARD_FILES = 6,        /* elementary files with content of their own: file_system.c */
+    SOFTCARD_MODULES_MAX = 16,             /* a load file */
+    SOFTCARD_LOAD_FILE_MAX = 512 * 1024,   /* bytes of one */
+    SOFTCARD_MEMORY_MAX = 3 * 1024 * 1024, /* bytes for load files, applications and their data */
+    SOFTCARD_LOGICAL_CHANNELS_MAX = 20,    /* with the basic one (ISO/IEC 7816-4 5.4.1) */
+    SOFTCARD_REMOTE_COUNTER_SIZE = 5,      /* TS 102 225 5.1.4 */
+    SOFTCARD_FILES = 6,                    /* elementary files with content of their own: file_system.c */
     SOFTCARD_FILE_SIZE_MAX = 128,
     SOFTCARD_PINS = 2,
     SOFTCARD_PIN_SIZE = 8,
@@ -30,7 +34,7 @@ typedef struct softcard_aid {
 
 typedef struct softcard_key {
     uint8_t identifier;
-    uint8_t type; /* GlobalPlatform table 11-16: 88 AES */
+    uint8_t type; /* GlobalPlatform table 11-16: 80 to 84 DES, 88 AES */
     kf_secret *value;
 } softcard_key;
 
@@ -38,6 +42,7 @@ typedef struct softcard_key_set {
     uint8_t version;
     uint8_t failures; /* authentications that failed since one that did not */
     uint32_t sequence_counter;
+    uint8_t remote_counter[SOFTCARD_REMOTE_COUNTER_SIZE]; /* of the last command packet under these keys */
     size_t key_count;
     softcard_key keys[SOFTCARD_KEYS_MAX];
 } softcard_key_set;
@@ -47,6 +52,14 @@ typedef struct softcard_datum {
     uint16_t tag;
     kf_buffer value;
 } softcard_datum;
+
+/* Secure channel protocols, and the bits of a domain's set of them. */
+enum {
+    SOFTCARD_SCP02 = 0x02,
+    SOFTCARD_SCP03 = 0x03,
+    SOFTCARD_HAS_SCP02 = 0x01,
+    SOFTCARD_HAS_SCP03 = 0x02,
+};
 
 typedef enum softcard_kind {
     SOFTCARD_ISSUER_DOMAIN = 1,
@@ -76,7 +89,9 @@ typedef struct softcard_application {
     softcard_kind kind;
     uint8_t life_cycle;
     uint8_t privileges[3];
+    uint8_t protocols;         /* SOFTCARD_HAS_SCP02, SOFTCARD_HAS_SCP03; the type of the keys chooses */
     uint8_t channel_parameter; /* i of SCP03 (Amendment D 5.1) */
+    uint8_t scp02_parameter;   /* i of SCP02 (GlobalPlatform E.1.1) */
     size_t key_set_count;
     softcard_key_set key_sets[SOFTCARD_KEY_SETS_MAX];
     size_t datum_count;
@@ -90,6 +105,7 @@ typedef struct softcard_load_file {
     uint8_t version[2];
     uint32_t size;
     uint8_t hash[32]; /* SHA-256 of the load file data block; zeros where fixed */
+    kf_buffer code;   /* the load file data block; empty where fixed */
     size_t module_count;
     softcard_aid modules[SOFTCARD_MODULES_MAX];
 } softcard_load_file;
@@ -110,12 +126,19 @@ typedef struct softcard_personality {
     bool counts_unfinished; /* INITIALIZE UPDATE alone costs a try */
     bool imsi_needs_pin;
     bool msisdn_needs_pin;
-    uint8_t channel_parameter; /* i of domains that are installed without one */
+    uint8_t protocols;         /* of domains that are installed without naming one */
+    uint8_t channel_parameter; /* i of such domains */
+    uint8_t scp02_parameter;
+    uint8_t logical_channels; /* with the basic one */
+    bool extended_length;
+    uint32_t memory;                 /* bytes for load files, applications and their data */
+    uint8_t remote_minimum_security; /* first byte of SPI (TS 102 225 5.1.1); FF: no remote management */
 } softcard_personality;
 
 typedef struct softcard_state {
     uint8_t kdd[SOFTCARD_KDD_SIZE];
     uint8_t cplc[SOFTCARD_CPLC_SIZE];
+    uint16_t confirmation_counter; /* of receipts (GlobalPlatform 11.1.6) */
     softcard_personality personality;
     softcard_pin pins[SOFTCARD_PINS];
     uint8_t files[SOFTCARD_FILES][SOFTCARD_FILE_SIZE_MAX];

@@ -32,8 +32,6 @@ enum {
     TAG_KEY_CHECK_VALUE = 0x84,
 };
 
-enum { BLOCK = 16 };
-
 typedef struct grouping {
     uint16_t identifier;
     kf_view value;
@@ -105,15 +103,16 @@ static softcard_status announce_key(softcard_announced_keys *keys, kf_view templ
         read_number(template, TAG_KEY_IDENTIFIER, &identifier) != KF_OK ||
         read_attribute(template, common, TAG_KEY_VERSION, &version) != KF_OK)
         return SW_WRONG_DATA;
-    if (type != SOFTCARD_KEY_TYPE_AES) return SW_ALGORITHM;
-    if (version == 0 || version > 0x7F || identifier == 0 || identifier > 0x7F || length > 32)
-        return SW_WRONG_DATA;
+    softcard_status status = softcard_key_type_check((uint8_t)(type > UINT8_MAX ? 0 : type), length);
+    if (status != SW_OK) return status;
+    if (version == 0 || version > 0x7F || identifier == 0 || identifier > 0x7F) return SW_WRONG_DATA;
     if (keys->announced > 0 && keys->version != version) return SW_WRONG_DATA;
     if (keys->announced == SOFTCARD_KEYS_MAX) return SW_NO_SPACE;
-    softcard_status status = announce_check_value(keys, template);
+    status = announce_check_value(keys, template);
     if (status != SW_OK) return status;
     keys->version = (uint8_t)version;
     keys->keys[keys->announced].identifier = (uint8_t)identifier;
+    keys->keys[keys->announced].type = (uint8_t)type;
     keys->sizes[keys->announced] = length;
     keys->announced++;
     return SW_OK;
@@ -139,21 +138,22 @@ static softcard_status announce_keys(softcard_announced_keys *keys, kf_view valu
     }
 }
 
-static size_t padded_size(size_t size)
+static size_t padded_size(size_t size, size_t block)
 {
-    return (size + BLOCK - 1) / BLOCK * BLOCK;
+    return (size + block - 1) / block * block;
 }
 
 /* One template may announce the first of several keys of one length, whose identifiers count up from it. */
-static softcard_status spread_template(softcard_announced_keys *keys, size_t value_size)
+static softcard_status spread_template(softcard_announced_keys *keys, size_t value_size, size_t block)
 {
     size_t first = keys->received;
     if (keys->announced != 1) return SW_OK;
-    size_t each = padded_size(keys->sizes[first]);
+    size_t each = padded_size(keys->sizes[first], block);
     if (each == 0 || value_size % each != 0) return SW_WRONG_DATA;
     for (size_t i = 1; i < value_size / each; i++) {
         if (keys->announced == SOFTCARD_KEYS_MAX) return SW_NO_SPACE;
         keys->keys[keys->announced].identifier = (uint8_t)(keys->keys[first].identifier + i);
+        keys->keys[keys->announced].type = keys->keys[first].type;
         keys->sizes[keys->announced] = keys->sizes[first];
         keys->announced++;
     }
@@ -175,16 +175,19 @@ static softcard_status receive_keys(softcard_request *request, kf_view value)
     kf_cursor cursor = kf_cursor_of(value);
     if (keys->received == keys->announced) return SW_CONDITIONS;
     if (value.size == 0) return SW_WRONG_DATA;
-    softcard_status status = spread_template(keys, value.size);
+    kf_cipher *key_encryption = request->channel->secure.key_encryption;
+    if (key_encryption == NULL) return SW_CONDITIONS;
+    size_t block = kf_cipher_block_size(key_encryption);
+    softcard_status status = spread_template(keys, value.size, block);
     while (status == SW_OK && !kf_cursor_at_end(&cursor)) {
         KF_CLEANUP(softcard_new_keys_clear) softcard_new_keys one = {.version = keys->version};
         if (keys->received == keys->announced) return SW_WRONG_DATA;
         softcard_key *place = &keys->keys[keys->received];
-        size_t size = keys->sizes[keys->received];
-        kf_view cryptogram;
-        if (kf_cursor_take(&cursor, padded_size(size), &cryptogram) != KF_OK) return SW_WRONG_DATA;
-        status = softcard_new_key_add(&one, place->identifier, request->channel->secure.key_encryption,
-                                      cryptogram, size);
+        softcard_key_cryptogram arrived = {
+            place->identifier, place->type, keys->sizes[keys->received], {NULL, 0}};
+        if (kf_cursor_take(&cursor, padded_size(arrived.size, block), &arrived.data) != KF_OK)
+            return SW_WRONG_DATA;
+        status = softcard_new_key_add(&one, key_encryption, &arrived);
         if (status != SW_OK) return status;
         *place = one.keys[0];
         one.keys[0].value = NULL;

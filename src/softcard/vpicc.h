@@ -5,7 +5,7 @@
 
 #include "softcard/softcard.h"
 
-enum { SOFTCARD_MESSAGE_MAX = 1024 }; /* bytes: what is longer is no APDU of this card */
+enum { SOFTCARD_MESSAGE_MAX = 8192 }; /* bytes: what is longer is no APDU of this card */
 
 /* Bytes as they come; whole messages are answered into `output` in order. KF_ERR_CARD_REMOVED where the card
  * lost power, KF_ERR_TOO_LONG for a message that is too long: the connection is to be closed then. */

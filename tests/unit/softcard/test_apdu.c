@@ -31,14 +31,46 @@ static void the_four_short_cases_are_understood(void **state)
     assert_int_equal(command.le, 16);
 }
 
+static void the_extended_cases_are_understood(void **state)
+{
+    (void)state;
+    softcard_command command;
+    assert_int_equal(parse("00B00000000000", &command), KF_OK);
+    assert_true(command.extended && command.has_le);
+    assert_int_equal(command.le, 65536);
+    assert_int_equal(parse("00B00000000123", &command), KF_OK);
+    assert_int_equal(command.le, 0x123);
+    assert_int_equal(parse("00A400040000023F00", &command), KF_OK);
+    assert_int_equal(command.data.size, 2);
+    assert_false(command.has_le);
+    assert_int_equal(parse("00A400040000023F000010", &command), KF_OK);
+    assert_int_equal(command.le, 16);
+}
+
+static void class_bytes_carry_twenty_channels(void **state)
+{
+    (void)state;
+    assert_int_equal(softcard_class_channel(0x83), 3);
+    assert_int_equal(softcard_class_channel(0x40), 4);
+    assert_int_equal(softcard_class_channel(0xEF), 19);
+    assert_true(softcard_class_is_secured(0x84) && softcard_class_is_secured(0xE0));
+    assert_false(softcard_class_is_secured(0x80) || softcard_class_is_secured(0xC4));
+    assert_int_equal(softcard_class_for_mac(0xE3), 0x84);
+    assert_int_equal(softcard_class_for_mac(0x87), 0x84);
+    assert_false(softcard_class_is_known(0x90) || softcard_class_is_known(0xA0) ||
+                 softcard_class_is_known(0x50));
+}
+
 static void lengths_that_do_not_agree_are_refused(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"00A400", "00A40004023F", "00A40004023F000000", "00A40004000000"};
+    static const char *const wrong[] = {
+        "00A400",           "00A40004023F",    "00A40004023F000000", "00A40004000000013F0000",
+        "00A4000400000000", "00A400040000023F"};
     softcard_command command;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         assert_int_equal(parse(wrong[i], &command), KF_ERR_APDU);
-    static const uint8_t long_command[SOFTCARD_COMMAND_MAX + 1] = {0, 0xA4, 0, 0, 0xFF};
+    static const uint8_t long_command[SOFTCARD_COMMAND_MAX + 1] = {0, 0xA4, 0, 0, 0, 0x10, 0x02};
     assert_int_equal(softcard_command_parse(KF_VIEW(long_command), &command), KF_ERR_APDU);
 }
 
@@ -55,7 +87,7 @@ static void hostile_bytes_get_a_status_word_and_change_nothing(void **state)
     test_exchange(&test, "00FF000000", "6D00");
     test_exchange(&test, "80FF000000", "6D00");
     test_exchange(&test, "04A40004023F00", "6882");
-    uint8_t bytes[SOFTCARD_COMMAND_MAX + 40];
+    uint8_t bytes[300];
     uint32_t seed = 1;
     for (unsigned round = 0; round < 20000; round++) {
         kf_buffer answer = KF_BUFFER_INIT;
@@ -63,7 +95,7 @@ static void hostile_bytes_get_a_status_word_and_change_nothing(void **state)
             seed = seed * 1664525 + 1013904223;
             bytes[i] = (uint8_t)(seed >> 24);
         }
-        bytes[0] &= 0x87;
+        bytes[0] &= 0xE7;
         if (round % 2 == 0) bytes[4] = (uint8_t)(seed % 40);
         size_t size = round % 2 == 0 ? 5U + bytes[4] : seed % sizeof bytes;
         assert_int_equal(softcard_transmit(test.card, kf_view_of(bytes, size), &answer), KF_OK);
@@ -110,6 +142,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_four_short_cases_are_understood),
+        cmocka_unit_test(the_extended_cases_are_understood),
+        cmocka_unit_test(class_bytes_carry_twenty_channels),
         cmocka_unit_test(lengths_that_do_not_agree_are_refused),
         cmocka_unit_test(hostile_bytes_get_a_status_word_and_change_nothing),
         cmocka_unit_test(objects_are_read_and_broken_ones_refused),

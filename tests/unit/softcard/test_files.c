@@ -112,7 +112,9 @@ static void channels_have_selections_of_their_own(void **state)
 {
     (void)state;
     test_card test;
-    test_card_make(&test, test_blueprint());
+    softcard_blueprint *blueprint = test_blueprint();
+    blueprint->logical_channels = 4;
+    test_card_make(&test, blueprint);
     test_exchange(&test, "0070000001", "019000");
     test_exchange(&test, "0070000001", "029000");
     test_exchange(&test, "0070000300", "9000");

@@ -110,7 +110,7 @@ static void one_bad_key_leaves_all_of_them_as_they_were(void **state)
     assert_int_equal(put_key(&test, &host, 0x01, 0x81, text), 0x9485);
     assert_int_equal(put_key(&test, &host, 0x00, 0x81, text), 0x9485);
     text[2] = '8';
-    text[3] = '0';
+    text[3] = '5';
     assert_int_equal(put_key(&test, &host, 0x01, 0x81, text), 0x9484);
     assert_int_equal(put_key(&test, &host, 0x01, 0x81, "01"), 0x6A80);
     assert_int_equal(put_key(&test, &host, 0x01, 0x81, "0188111000"), 0x6A80);

@@ -131,7 +131,7 @@ static void what_is_wrong_in_a_file_is_named(void **unused)
         {"iccid: \"1234\"\nkdd: \"00\"\n", "kdd"},
         {"iccid: \"1234\"\ncplc: \"00\"\n", "cplc"},
         {"iccid: \"1234\"\natr: \"3B\"\n", "atr"},
-        {"iccid: \"1234\"\nscp: \"02\"\n", "scp"},
+        {"iccid: \"1234\"\nscp: \"01\"\n", "scp"},
         {"iccid: \"1234\"\ni: \"55\"\n", "i:"},
         {"iccid: \"1234\"\npin1: \"123456789\"\n", "pin1"},
         {"iccid: \"1234\"\npin1_tries: 16\n", "pin1_tries"},

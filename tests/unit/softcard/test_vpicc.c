@@ -44,7 +44,7 @@ static void messages_are_answered_however_they_are_cut(void **state)
          "000500B0000001",
          KF_OK, "00026986");
     assert_int_equal(input.size, 0);
-    feed(&test, &input, "0401", KF_ERR_TOO_LONG, "");
+    feed(&test, &input, "2001", KF_ERR_TOO_LONG, "");
     kf_buffer_clear(&input);
     test_card_clear(&test);
 }
