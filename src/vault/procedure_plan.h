@@ -256,4 +256,15 @@ kf_code kf_refill_decide(const kf_procedure_context *context, kf_procedure_state
 kf_code kf_clear_decide(const kf_procedure_context *context, kf_procedure_state *state, bool *ret_done,
                         kf_error *error) KF_MUST_USE;
 
+/* -- the end (procedure_finish.c) -- */
+
+bool kf_changes_card_key(kf_operation operation);
+/* Everything is proven: the record as it is now, and the sentence. */
+kf_code kf_finish(const kf_procedure_context *context, kf_procedure_state *state, kf_procedure_result *result,
+                  kf_error *error) KF_MUST_USE;
+/* Whether the application list that the card gave under R-MAC shows that the domain is not there; an empty
+ * list is a status word without MAC, and shows nothing. KF_ERR_STATE where the domain is listed. */
+kf_code kf_check_absence(const kf_procedure_state *state, const kf_profile *profile, bool *ret_proven,
+                         kf_error *error) KF_MUST_USE;
+
 #endif
