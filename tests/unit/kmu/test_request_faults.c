@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <keyfill/hex.h>
+
+#include "../vault/test_module.h"
 #include "kmu/profiles.h"
 #include "kmu_fixture.h"
 
@@ -288,6 +291,81 @@ static void a_profile_replaced_between_messages_stops_the_request_before_the_car
     free(message);
 }
 
+/* Registers the module "m"; `package` is its AID. */
+static void put_module(world *made, const char *package)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer body = KF_BUFFER_INIT;
+    test_module_bytes(package, &bytes);
+    kf_buffer_append_text(&body, "{\"content\":\"");
+    kf_buffer_append_base64url(&body, kf_buffer_view(&bytes));
+    kf_buffer_append_text(&body, "\"}");
+    reply answer =
+        ask_as(made, peer_of(KF_PEER_ADMINISTRATOR, "ada"), kf_handle_module_put, "m", kf_buffer_text(&body));
+    assert_reply(&answer, KF_OK, "");
+    assert_non_null(strstr(answer.text, package));
+    reply_clear(&answer);
+}
+
+#define OTHER_PACKAGE "A00000006203010C02"
+#define APP_LOAD ",\"module\":\"m\",\"category\":\"" CATEGORY "\""
+
+static void a_module_is_loaded_listed_and_deleted(void **state)
+{
+    world *made = *state;
+    put_module(made, TEST_MODULE_PACKAGE);
+    char *load = request_body(FIRST, "app-load", APP_LOAD);
+    reply done = go_on(made, FIRST, begin(made, load));
+    assert_reply(&done, KF_OK, "");
+    reply_clear(&done);
+    card_insert(made);
+    char *list = request_body(SECOND, "app-list", ",\"category\":\"" CATEGORY "\"");
+    done = go_on(made, SECOND, begin(made, list));
+    assert_reply(&done, KF_OK, "");
+    assert_non_null(strstr(done.text, "\"aid\":\"" TEST_MODULE_PACKAGE "\",\"kind\":\"load-file\""));
+    assert_non_null(strstr(done.text, "\"aid\":\"" TEST_MODULE_APPLET "\",\"kind\":\"application\""));
+    reply_clear(&done);
+    free(load);
+    free(list);
+}
+
+static void a_module_replaced_or_altered_between_messages_is_refused(void **state)
+{
+    world *made = *state;
+    put_module(made, TEST_MODULE_PACKAGE);
+    char *load = request_body(FIRST, "app-load", APP_LOAD);
+    reply first = begin(made, load);
+    assert_reply(&first, KF_OK, "");
+    char *message = message_for(made, first.text);
+    put_module(made, OTHER_PACKAGE);
+    reply refused = tell(made, FIRST, message);
+    assert_reply(&refused, KF_ERR_MODULE, "its hash differs");
+    refused = tell(made, FIRST, message);
+    assert_reply(&refused, KF_ERR_MODULE, "its hash differs");
+    reply_clear(&first);
+    free(load);
+    free(message);
+}
+
+static void a_module_whose_bytes_were_altered_is_refused_before_the_card(void **state)
+{
+    world *made = *state;
+    put_module(made, OTHER_PACKAGE);
+    execute(made, "CREATE TABLE kept AS SELECT content FROM modules");
+    put_module(made, TEST_MODULE_PACKAGE);
+    execute(made, "UPDATE modules SET content = (SELECT content FROM kept)");
+    char *load = request_body(FIRST, "app-load", APP_LOAD);
+    reply refused = begin(made, load);
+    assert_reply(&refused, KF_ERR_MODULE, "its hash differs");
+    execute(made, "UPDATE modules SET digest = x'00'");
+    refused = begin(made, load);
+    assert_reply(&refused, KF_ERR_STORE, "no hash");
+    execute(made, "DELETE FROM modules");
+    refused = begin(made, load);
+    assert_reply(&refused, KF_ERR_MODULE, "there is no module \"m\"");
+    free(load);
+}
+
 static void a_new_attempt_follows_the_profile_that_its_category_names_now(void **state)
 {
     world *made = *state;
@@ -379,6 +457,9 @@ int main(void)
         IN_WORLD(a_record_that_was_altered_is_refused),
         IN_WORLD(a_record_in_the_place_of_another_cards_is_refused),
         IN_WORLD(a_profile_replaced_between_messages_stops_the_request_before_the_card),
+        IN_WORLD(a_module_is_loaded_listed_and_deleted),
+        IN_WORLD(a_module_replaced_or_altered_between_messages_is_refused),
+        IN_WORLD(a_module_whose_bytes_were_altered_is_refused_before_the_card),
         IN_WORLD(a_new_attempt_follows_the_profile_that_its_category_names_now),
         IN_WORLD(a_request_row_that_was_damaged_is_told_as_such),
         IN_WORLD(the_key_list_is_mirrored),

@@ -1,81 +1,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <zip.h>
 
 #include <keyfill/card_data.h>
 #include <keyfill/hex.h>
 
 #include "procedure_card.h"
+#include "test_module.h"
 
-#define PACKAGE "A00000006203010C01"
-#define PACKAGE_APPLET "A0000000620301AA"
+#define PACKAGE TEST_MODULE_PACKAGE
+#define PACKAGE_APPLET TEST_MODULE_APPLET
 
-typedef struct part {
-    const char *name;
-    const char *digits;
-} part;
-
-/* Java Card VM Specification 6: a package of one applet, its parts as small as they may be. */
-static const part parts[] = {
-    {"a/javacard/Header.cap", "010014DECAFFED010204000109" PACKAGE "FF"},
-    {"a/javacard/Directory.cap", "02000192"},
-    {"a/javacard/Import.cap", "04000194"},
-    {"a/javacard/Applet.cap", "03000C0108" PACKAGE_APPLET "0010"},
-    {"a/javacard/Class.cap", "06000196"},
-    {"a/javacard/StaticField.cap", "08000198"},
-    {"a/javacard/ConstantPool.cap", "05000195"},
-    {"a/javacard/RefLocation.cap", "09000191"},
-};
-#define PART_COUNT (sizeof parts / sizeof parts[0])
-#define METHOD_SIZE 600 /* so that there are several LOAD commands */
-
-static void append_method(kf_buffer *content)
-{
-    kf_buffer_append_u8(content, 0x07);
-    kf_buffer_append_u16(content, METHOD_SIZE);
-    kf_buffer_append_fill(content, 0x97, METHOD_SIZE);
-}
-
-static void add_part(zip_t *archive, const char *name, const kf_buffer *content)
-{
-    zip_source_t *source = zip_source_buffer(archive, content->data, content->size, 0);
-    assert_non_null(source);
-    assert_true(zip_file_add(archive, name, source, 0) >= 0);
-}
-
-/* `package`: the AID in the header, as long as PACKAGE. */
 static kf_cap_file *module_of(const char *package)
 {
-    char path[] = "/tmp/keyfill-module-XXXXXX";
-    int descriptor = mkstemp(path);
-    assert_true(descriptor >= 0);
-    close(descriptor);
-    int code = 0;
-    zip_t *archive = zip_open(path, ZIP_TRUNCATE, &code);
-    assert_non_null(archive);
-    kf_buffer contents[PART_COUNT + 1];
-    for (size_t i = 0; i < PART_COUNT; i++) {
-        contents[i] = KF_BUFFER_INIT;
-        assert_int_equal(kf_hex_decode_append(parts[i].digits, &contents[i]), KF_OK);
-        if (i == 0) assert_int_equal(kf_hex_decode(package, contents[i].data + 13, 9), KF_OK);
-        add_part(archive, parts[i].name, &contents[i]);
-    }
-    contents[PART_COUNT] = KF_BUFFER_INIT;
-    append_method(&contents[PART_COUNT]);
-    add_part(archive, "a/javacard/Method.cap", &contents[PART_COUNT]);
-    assert_int_equal(zip_close(archive), 0);
-    for (size_t i = 0; i <= PART_COUNT; i++)
-        kf_buffer_clear(&contents[i]);
-    FILE *file = fopen(path, "rb");
-    assert_non_null(file);
     KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
-    int byte;
-    while ((byte = fgetc(file)) != EOF)
-        kf_buffer_append_u8(&bytes, (uint8_t)byte);
-    (void)fclose(file);
-    (void)unlink(path);
+    test_module_bytes(package, &bytes);
     kf_cap_file *module = NULL;
     kf_error error = {0};
     if (kf_cap_file_parse(kf_buffer_view(&bytes), &module, &error) != KF_OK) fail_msg("%s", error.message);
