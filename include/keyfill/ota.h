@@ -152,13 +152,14 @@ void kf_ota_expanded_end_indefinite(kf_buffer *script);
 
 #define KF_OTA_RESPONSES_MAX 64
 typedef struct kf_ota_expanded_response {
-    unsigned command_count; /* tag 80: that were executed */
+    unsigned command_count; /* tag 80: that were executed; not told: as many as responded */
     size_t response_count;
     kf_view responses[KF_OTA_RESPONSES_MAX]; /* tag 23: each with its status word */
-    bool bad_format;                         /* tag 90 */
-    uint8_t bad_format_reason;               /* 01 unknown tag, 02 wrong length, 03 length not found */
-    kf_view immediate_action;                /* tag 81; empty where there is none */
-    kf_view script_chaining;                 /* tag 83; empty where there is none */
+    bool truncated;            /* a response ends with 62F1: it was cut, and the script stopped there */
+    bool bad_format;           /* tag 90 */
+    uint8_t bad_format_reason; /* 01 unknown tag, 02 wrong length, 03 length not found */
+    kf_view immediate_action;  /* tag 81; empty where there is none */
+    kf_view script_chaining;   /* tag 83; empty where there is none */
 } kf_ota_expanded_response;
 /* §5.2.2: response scripting template AB, or AF with indefinite length. KF_ERR_CARD_DATA. */
 kf_code kf_ota_expanded_response_parse(kf_view data, kf_ota_expanded_response *ret_response) KF_MUST_USE;

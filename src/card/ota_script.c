@@ -77,6 +77,9 @@ static kf_code take_object(const kf_tlv *object, kf_ota_expanded_response *respo
     case TAG_RESPONSE:
         if (value.size < 2 || response->response_count == KF_OTA_RESPONSES_MAX) return KF_ERR_CARD_DATA;
         response->responses[response->response_count++] = value;
+        /* 5.2.1.1. */
+        response->truncated =
+            response->truncated || (value.data[value.size - 2] == 0x62 && value.data[value.size - 1] == 0xF1);
         return KF_OK;
     case TAG_BAD_FORMAT:
         if (value.size != 1) return KF_ERR_CARD_DATA;
@@ -111,12 +114,15 @@ kf_code kf_ota_expanded_response_parse(kf_view data, kf_ota_expanded_response *r
     kf_view content;
     KF_TRY(template_content(data, &content));
     kf_ota_expanded_response response = {0};
+    bool told = false;
     kf_cursor cursor = kf_cursor_of(content);
     while (!kf_cursor_at_end(&cursor)) {
         kf_tlv object;
         if (kf_tlv_read(&cursor, &object) != KF_OK) return KF_ERR_CARD_DATA;
         KF_TRY(take_object(&object, &response));
+        told = told || object.tag == TAG_EXECUTED;
     }
+    if (!told) response.command_count = (unsigned)response.response_count;
     *ret_response = response;
     return KF_OK;
 }
