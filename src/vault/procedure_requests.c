@@ -191,6 +191,10 @@ static kf_code advance_state(kf_vault *vault, const kf_advance_message *message,
                        "the token is of step %u, attempt %u; these are answers of step %u, attempt %u",
                        state->step, state->attempt, message->step, message->attempt);
     KF_TRY(check_module(&state->request, parts, error));
+    /* Its MAC is good for the card that it was made for. */
+    if (parts->has_record && strcmp(parts->record.identity, message->looked_up) != 0)
+        return kf_fail(error, KF_ERR_RECORD, "the record that came for card %s is that of card %s",
+                       message->looked_up, parts->record.identity);
     kf_procedure_answers answers = {.answers = &message->answers,
                                     .record = parts->has_record ? &parts->record : NULL};
     KF_TRY(kf_text_copy(answers.looked_up, sizeof answers.looked_up, message->looked_up));

@@ -8,6 +8,8 @@
 #include "../vault/test_module.h"
 #include "kmu/profiles.h"
 #include "kmu_fixture.h"
+#include "wire/json.h"
+#include "wire/script_json.h"
 
 #define FIRST "00000000000000000000000000000001"
 #define SECOND "00000000000000000000000000000002"
@@ -277,6 +279,42 @@ static void a_record_in_the_place_of_another_cards_is_refused(void **state)
     free(body);
 }
 
+/* What the front would check first, said to the vault by a front that does not. */
+static void the_vault_itself_refuses_a_record_in_the_place_of_anothers(void **state)
+{
+    world *made = *state;
+    fill(made, FIRST);
+    char *refill = request_body(SECOND, "refill", "");
+    reply first = begin(made, refill);
+    char *text = message_for(made, first.text);
+    KF_CLEANUP(kf_json_free) json_t *json = NULL;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer token = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer profile = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_card_row_clear) kf_card_row row = {0};
+    KF_CLEANUP(kf_vault_answer_clear) kf_vault_answer answer = KF_VAULT_ANSWER_INIT;
+    kf_error error = {KF_OK, ""};
+    kf_advance_message message = {.actor = {ACTOR, SECOND}, .step = 1, .attempt = 1};
+    assert_int_equal(kf_json_parse(kf_view_of_text(text), &json, &error), KF_OK);
+    assert_int_equal(kf_json_base64url(json, "token", KF_PROCEDURE_STATE_MAX, &token, &error), KF_OK);
+    assert_int_equal(kf_script_answers_from_json(json, &message.answers, &error), KF_OK);
+    assert_int_equal(kf_profile_text(made->kmu.front.database, "test", &profile, &error), KF_OK);
+    assert_int_equal(kf_card_by_identity(made->kmu.front.database, IDENTITY, &row, &error), KF_OK);
+    message.token = kf_buffer_view(&token);
+    message.profile = kf_buffer_view(&profile);
+    message.record = kf_buffer_view(&row.sealed);
+    (void)snprintf(message.looked_up, sizeof message.looked_up, "kdd:00000000000000000000");
+    KF_CLEANUP(kf_buffer_clear) kf_buffer payload = KF_BUFFER_INIT;
+    kf_advance_message_put(&payload, &message);
+    assert_int_equal(kf_vault_call(made->kmu.front.vault, KF_VAULT_PROCEDURE_ADVANCE,
+                                   kf_buffer_view(&payload), &answer, &error),
+                     KF_ERR_RECORD);
+    assert_non_null(strstr(error.message, "is that of card " IDENTITY));
+    kf_script_answers_clear(&message.answers);
+    reply_clear(&first);
+    free(text);
+    free(refill);
+}
+
 static void a_profile_replaced_between_messages_stops_the_request_before_the_card(void **state)
 {
     world *made = *state;
@@ -456,6 +494,7 @@ int main(void)
         IN_WORLD(a_refused_request_leaves_an_audit_row_and_may_be_tried_again),
         IN_WORLD(a_record_that_was_altered_is_refused),
         IN_WORLD(a_record_in_the_place_of_another_cards_is_refused),
+        IN_WORLD(the_vault_itself_refuses_a_record_in_the_place_of_anothers),
         IN_WORLD(a_profile_replaced_between_messages_stops_the_request_before_the_card),
         IN_WORLD(a_module_is_loaded_listed_and_deleted),
         IN_WORLD(a_module_replaced_or_altered_between_messages_is_refused),
