@@ -243,8 +243,8 @@ def intended(site, host, card, index, wanted):
     checks.that(changes_card(second.json["script"]), "the second script changes nothing")
     site.stop_one("kmu", signal.SIGKILL)
     row = row_of(site, index)
-    checks.same((row.state, row.pending, row.present), (state, pending, present), "state, pending, present on disk")
     site.start_kmu()
+    checks.same((row.state, row.pending, row.present), (state, pending, present), "state, pending, present on disk")
     clients.run_request(host, body, card, first=second)
 
 

@@ -129,7 +129,9 @@ def held(site, wire, arguments, look):
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             for where, gate in gates:
-                gate.wait()
+                installation.wait_until(f"keyfill {arguments[0]}, {where}",
+                                        lambda gate=gate: gate.reached or process.poll() is not None)
+                checks.that(gate.reached, f"keyfill {arguments[0]} ended {where}")
                 look(where)
                 gate.open()
             output, _ = process.communicate(timeout=installation.DEADLINE)
