@@ -320,16 +320,16 @@ static kf_code split_user_data_header(kf_view packet, kf_view *ret_prefix, kf_vi
     *ret_prefix = kf_view_of(NULL, 0);
     *ret_packet = packet;
     if (packet.size < 3 || packet.data[0] < 2) return KF_OK;
-    size_t length = (size_t)packet.data[0] << 8 | packet.data[1];
-    if (length + 2 == packet.size) return KF_OK;
+    size_t told = (size_t)packet.data[0] << 8 | packet.data[1];
+    if (told + 2 == packet.size) return KF_OK;
     if (kf_cursor_u8(&cursor, &size) != KF_OK || kf_cursor_take(&cursor, size, &elements) != KF_OK)
         return KF_ERR_CARD_DATA;
     kf_cursor reader = kf_cursor_of(elements);
     bool announced = false;
     while (!kf_cursor_at_end(&reader)) {
-        uint8_t identifier, length;
-        if (kf_cursor_u8(&reader, &identifier) != KF_OK || kf_cursor_u8(&reader, &length) != KF_OK ||
-            kf_cursor_skip(&reader, length) != KF_OK)
+        uint8_t identifier, element_size;
+        if (kf_cursor_u8(&reader, &identifier) != KF_OK || kf_cursor_u8(&reader, &element_size) != KF_OK ||
+            kf_cursor_skip(&reader, element_size) != KF_OK)
             return KF_ERR_CARD_DATA;
         announced = announced || identifier == ELEMENT_RESPONSE_PACKET;
     }
