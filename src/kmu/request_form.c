@@ -89,7 +89,7 @@ static kf_code read_number(const json_t *body, kf_procedure_request *request, kf
         return kf_fail(error, KF_ERR_FIELD, "number_source: \"%s\" is none of card, allocate, typed", source);
     KF_TRY(copy_text(body, "number", request->number, sizeof request->number, error));
     if (strspn(request->number, "0123456789") != strlen(request->number))
-        return kf_fail(error, KF_ERR_FIELD, "number: \"%s\" is not of decimal digits", request->number);
+        return kf_fail(error, KF_ERR_NUMBER, "number: \"%s\" is not of decimal digits", request->number);
     KF_TRY(kf_json_boolean_optional(body, "write_number", &request->write_number, error));
     bool fill = request->operation == KF_OPERATION_FILL;
     if (fill && request->number[0] == '\0')
@@ -105,10 +105,12 @@ static kf_code read_module(const json_t *body, kf_procedure_request *request, kf
     bool needed =
         request->operation == KF_OPERATION_APP_LOAD || request->operation == KF_OPERATION_APP_DELETE;
     KF_TRY(copy_name(body, "module", request->module, error));
-    if (needed == (request->module[0] != '\0')) return KF_OK;
-    return kf_fail(error, KF_ERR_FIELD,
-                   needed ? "module: %s needs the name of a registered module" : "module: %s takes none",
-                   kf_operation_name(request->operation));
+    if (needed && request->module[0] == '\0')
+        return kf_fail(error, KF_ERR_MODULE, "module: %s needs the name of a registered module",
+                       kf_operation_name(request->operation));
+    if (!needed && request->module[0] != '\0')
+        return kf_fail(error, KF_ERR_FIELD, "module: %s takes none", kf_operation_name(request->operation));
+    return KF_OK;
 }
 
 kf_code kf_request_form_read(const json_t *body, kf_request_form *ret_form, kf_error *error)

@@ -188,7 +188,7 @@ def bad_requests():
         ("no card", fill_body(card=None), "KF_ERR_FIELD", "card"),
         ("a card that is a text", fill_body(card="8986"), "KF_ERR_FIELD", "card"),
         ("an unknown member of the card", fill_body(card=dict(card, colour="red")), "KF_ERR_FIELD", "colour"),
-        ("an ICCID with a letter outside its alphabet", fill_body(card=dict(card, iccid="89860012345678901G")), "KF_ERR_NUMBER",
+        ("an ICCID with a letter outside its alphabet", fill_body(card=dict(card, iccid="89860012345678901G")), "KF_ERR_FIELD",
          "89860012345678901G"),
         ("an ICCID that is too short", fill_body(card=dict(card, iccid="8986001234567")), "KF_ERR_NUMBER", "8986001234567", "18 to 20"),
         ("an ICCID that is too long", fill_body(card=dict(card, iccid="8" * 21)), "KF_ERR_FIELD", "iccid", "21"),

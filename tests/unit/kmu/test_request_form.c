@@ -95,7 +95,7 @@ static void malformed_members_are_named(void **state)
         {"{" FILL "}", KF_ERR_FIELD, "card"},
         {"{" FILL "," CARD ",\"pin1\":\"1234\"}", KF_ERR_FIELD, "pin1"},
         {"{\"operation\":\"fill\"," CARD "}", KF_ERR_FIELD, "number: a fill needs"},
-        {"{\"operation\":\"fill\",\"number\":\"86138a\"," CARD "}", KF_ERR_FIELD, "number"},
+        {"{\"operation\":\"fill\",\"number\":\"86138a\"," CARD "}", KF_ERR_NUMBER, "number"},
         {"{\"operation\":\"fill\",\"number\":8613800000001," CARD "}", KF_ERR_FIELD, "number"},
         {"{\"operation\":\"fill\",\"number\":\"861380000000186138000\"," CARD "}", KF_ERR_FIELD, "number"},
         {"{\"operation\":\"refill\",\"number\":\"86138\"," CARD "}", KF_ERR_FIELD, "refill takes none"},
@@ -109,7 +109,7 @@ static void malformed_members_are_named(void **state)
         {"{" FILL ",\"terminal\":null," CARD "}", KF_ERR_FIELD, "terminal"},
         {"{" FILL ",\"order\":\"a\\nb\"," CARD "}", KF_ERR_FIELD, "order"},
         {"{" FILL ",\"module\":\"m\"," CARD "}", KF_ERR_FIELD, "fill takes none"},
-        {"{\"operation\":\"app-load\"," CARD "}", KF_ERR_FIELD, "app-load needs"},
+        {"{\"operation\":\"app-load\"," CARD "}", KF_ERR_MODULE, "app-load needs"},
         {"{\"operation\":\"app-delete\",\"module\":\"a/b\"," CARD "}", KF_ERR_FIELD, "module"},
     };
     ASSERT_REFUSED(cases);
