@@ -92,7 +92,11 @@ static softcard_status run_application_command(softcard_request *request)
     KF_CLEANUP(kf_buffer_clear) kf_buffer plain = KF_BUFFER_INIT;
     softcard_status status = softcard_unwrap(request, &plain);
     if (status != SW_OK) return status;
+    size_t used = softcard_memory_used(request->card->state);
     status = run_instruction(request);
+    size_t used_now = softcard_memory_used(request->card->state);
+    if (!is_error(status) && used_now > used && used_now > request->card->state->personality.memory)
+        status = SW_NO_SPACE;
     if (is_error(status)) {
         kf_buffer_truncate(request->response, 0);
         if (take_back(request->card) != KF_OK) status = SW_INTERNAL;

@@ -34,7 +34,7 @@ typedef struct softcard_load_series {
     uint8_t next_block;
     softcard_aid load_file;
     softcard_aid domain;
-    bool has_hash;
+    uint8_t hash_size; /* 20, 32; 0: none was given */
     uint8_t hash[32];
     kf_buffer bytes;
 } softcard_load_series;

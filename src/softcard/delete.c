@@ -2,6 +2,7 @@
 #include "softcard/content.h"
 #include "softcard/key_sets.h"
 #include "softcard/registry.h"
+#include "softcard/signatures.h"
 #include "softcard/tlv.h"
 
 enum {
@@ -110,6 +111,19 @@ static softcard_status delete_key(softcard_request *request)
     return softcard_key_sets_delete(request->application, version, identifier);
 }
 
+/* 9.5: Authorized Management or Global Delete, or Delegated Management over what is the domain's own. */
+static bool may_delete(softcard_request *request, const softcard_aid *aid)
+{
+    const softcard_application *domain = request->application;
+    if (softcard_may_manage(domain) || softcard_has_privilege(domain, SOFTCARD_PRIVILEGE_GLOBAL_DELETE))
+        return true;
+    if (!softcard_has_privilege(domain, SOFTCARD_PRIVILEGE_DELEGATED)) return false;
+    const softcard_application *application = softcard_application_find(request->card->state, aid);
+    const softcard_load_file *load_file = softcard_load_file_find(request->card->state, aid);
+    if (application != NULL) return softcard_aid_equal(&application->domain, &domain->aid);
+    return load_file == NULL || softcard_aid_equal(&load_file->domain, &domain->aid);
+}
+
 softcard_status softcard_delete(softcard_request *request)
 {
     const softcard_command *command = &request->command;
@@ -122,8 +136,9 @@ softcard_status softcard_delete(softcard_request *request)
         status = delete_key(request);
     } else {
         if (code != KF_OK || softcard_aid_of(bytes, &aid) != KF_OK) return SW_WRONG_DATA;
-        if (!softcard_may_manage(request->application)) return SW_CONDITIONS;
+        if (!may_delete(request, &aid)) return SW_CONDITIONS;
         status = delete_object(request, &aid);
+        if (status == SW_OK) return softcard_confirm(request, &aid, 1);
     }
     if (status == SW_OK) kf_buffer_append_u8(request->response, 0);
     return status;

@@ -116,8 +116,9 @@ static bool is_listed(const softcard_request *request, const status_filter *filt
 {
     const softcard_application *viewer = request->application;
     if (!kf_view_starts_with(softcard_aid_view(aid), filter->aid)) return false;
-    return softcard_may_manage(viewer) || softcard_aid_equal(&viewer->aid, aid) ||
-           softcard_aid_equal(&viewer->aid, domain);
+    return softcard_may_manage(viewer) ||
+           softcard_has_privilege(viewer, SOFTCARD_PRIVILEGE_GLOBAL_REGISTRY) ||
+           softcard_aid_equal(&viewer->aid, aid) || softcard_aid_equal(&viewer->aid, domain);
 }
 
 /* The content of the entry of place `index`, empty where it does not belong to the answer. */

@@ -4,10 +4,14 @@
 #include "softcard/card.h"
 #include "softcard/content.h"
 #include "softcard/registry.h"
+#include "softcard/signatures.h"
 #include "softcard/tlv.h"
 
 enum {
     TAG_DAP_BLOCK = 0xE2,
+    TAG_DAP_DOMAIN = 0x4F,
+    TAG_DAP_SIGNATURE = 0xC3,
+    DAP_BLOCKS_MAX = 8,
     TAG_LOAD_FILE_DATA = 0xC4,
     COMPONENT_HEADER = 1,
     COMPONENT_APPLET = 3,
@@ -81,36 +85,117 @@ kf_code softcard_load_file_parse(kf_view bytes, softcard_load_file *ret_load_fil
     return KF_OK;
 }
 
-/* 11.6.2.3: DAP blocks may stand before C4; this card asks for none and skips them. */
-static kf_code take_load_file_data(kf_view bytes, kf_view *ret_data)
+typedef struct dap_block {
+    softcard_aid domain;
+    kf_view signature;
+} dap_block;
+
+typedef struct load_parts {
+    size_t block_count;
+    dap_block blocks[DAP_BLOCKS_MAX];
+    kf_view data;
+} load_parts;
+
+static kf_code read_dap_block(kf_view bytes, dap_block *block)
+{
+    kf_view domain;
+    KF_TRY(softcard_tlv_find(bytes, TAG_DAP_DOMAIN, &domain));
+    KF_TRY(softcard_tlv_find(bytes, TAG_DAP_SIGNATURE, &block->signature));
+    return softcard_aid_of(domain, &block->domain);
+}
+
+/* 11.6.2.3: DAP blocks may stand before the load file data block. */
+static kf_code split_load_file(kf_view bytes, load_parts *parts)
 {
     kf_cursor cursor = kf_cursor_of(bytes);
     for (;;) {
         softcard_tlv object;
         KF_TRY(softcard_tlv_next(&cursor, &object));
-        if (object.tag == TAG_DAP_BLOCK) continue;
+        if (object.tag == TAG_DAP_BLOCK) {
+            if (parts->block_count == DAP_BLOCKS_MAX) return KF_ERR_TOO_LONG;
+            KF_TRY(read_dap_block(object.value, &parts->blocks[parts->block_count++]));
+            continue;
+        }
         if (object.tag != TAG_LOAD_FILE_DATA || !kf_cursor_at_end(&cursor)) return KF_ERR_TLV;
-        *ret_data = object.value;
+        parts->data = object.value;
         return KF_OK;
     }
+}
+
+static bool has_block_of(const load_parts *parts, const softcard_aid *domain)
+{
+    for (size_t i = 0; i < parts->block_count; i++)
+        if (softcard_aid_equal(&parts->blocks[i].domain, domain)) return true;
+    return false;
+}
+
+/* 9.2.1: a block is asked for by every domain with mandated DAP verification, and by the load file's own with
+ * DAP verification. */
+static bool has_all_blocks(softcard_request *request, const load_parts *parts)
+{
+    softcard_state *state = request->card->state;
+    const softcard_aid *target = &request->channel->load.domain;
+    for (size_t i = 0; i < state->application_count; i++) {
+        const softcard_application *domain = &state->applications[i];
+        bool asks = softcard_has_privilege(domain, SOFTCARD_PRIVILEGE_DAP) &&
+                    (softcard_has_privilege(domain, SOFTCARD_PRIVILEGE_MANDATED_DAP) ||
+                     softcard_aid_equal(&domain->aid, target));
+        if (asks && !has_block_of(parts, &domain->aid)) return false;
+    }
+    return true;
+}
+
+/* C.3: the signature is over the hash that INSTALL [for load] gave. */
+static softcard_status check_dap_blocks(softcard_request *request, const load_parts *parts)
+{
+    const softcard_load_series *series = &request->channel->load;
+    if (!has_all_blocks(request, parts)) return SW_CONDITIONS;
+    if (parts->block_count > 0 && series->hash_size == 0) return SW_CONDITIONS;
+    for (size_t i = 0; i < parts->block_count; i++) {
+        softcard_application *domain =
+            softcard_application_find(request->card->state, &parts->blocks[i].domain);
+        if (domain == NULL || !softcard_has_privilege(domain, SOFTCARD_PRIVILEGE_DAP))
+            return SW_REFERENCE_NOT_FOUND;
+        kf_code code =
+            softcard_signature_check(domain, SOFTCARD_DAP_KEY_VERSION,
+                                     kf_view_of(series->hash, series->hash_size), parts->blocks[i].signature);
+        if (code == KF_ERR_NOT_FOUND) return SW_REFERENCE_NOT_FOUND;
+        if (code != KF_OK) return SW_SECURITY_STATUS;
+    }
+    return SW_OK;
+}
+
+/* The hash of the load file data block: SHA-1 or SHA-256, by its length (B.3). */
+static softcard_status check_hash(const softcard_load_series *series, kf_view data)
+{
+    uint8_t hash[KF_DIGEST_SIZE];
+    if (series->hash_size == 0) return SW_OK;
+    kf_code code =
+        series->hash_size == KF_SHA1_SIZE ? kf_sha1_of_emv_option_b(data, hash) : kf_sha256(data, hash);
+    if (code != KF_OK) return SW_INTERNAL;
+    kf_view given = kf_view_of(series->hash, series->hash_size);
+    return kf_view_equal(given, kf_view_of(hash, series->hash_size)) ? SW_OK : SW_WRONG_DATA;
 }
 
 static softcard_status register_load_file(softcard_request *request)
 {
     const softcard_load_series *series = &request->channel->load;
     softcard_load_file load_file;
-    kf_view data;
-    if (take_load_file_data(kf_buffer_view(&series->bytes), &data) != KF_OK) return SW_WRONG_DATA;
-    if (softcard_load_file_parse(data, &load_file) != KF_OK) return SW_WRONG_DATA;
+    load_parts parts = {.block_count = 0};
+    if (split_load_file(kf_buffer_view(&series->bytes), &parts) != KF_OK) return SW_WRONG_DATA;
+    softcard_status status = check_hash(series, parts.data);
+    if (status == SW_OK) status = check_dap_blocks(request, &parts);
+    if (status != SW_OK) return status;
+    if (softcard_load_file_parse(parts.data, &load_file) != KF_OK) return SW_WRONG_DATA;
     if (!softcard_aid_equal(&load_file.aid, &series->load_file)) return SW_WRONG_DATA;
-    if (series->has_hash && !kf_view_equal(KF_VIEW(series->hash), KF_VIEW(load_file.hash)))
-        return SW_WRONG_DATA;
     softcard_load_file *place = softcard_load_file_add(request->card->state);
     if (place == NULL) return SW_NO_SPACE;
     load_file.domain = series->domain;
     *place = load_file;
-    kf_buffer_append_u8(request->response, 0);
-    return SW_OK;
+    kf_buffer_append(&place->code, parts.data);
+    if (kf_buffer_status(&place->code) != KF_OK) return SW_INTERNAL;
+    const softcard_aid names[] = {load_file.aid, load_file.domain};
+    return softcard_confirm(request, names, sizeof names / sizeof names[0]);
 }
 
 static void end_series(softcard_load_series *series)
@@ -123,14 +208,14 @@ softcard_status softcard_load(softcard_request *request)
 {
     softcard_load_series *series = &request->channel->load;
     const softcard_command *command = &request->command;
-    if (!softcard_may_manage(request->application)) return SW_CONDITIONS;
     if (!series->active) return SW_CONDITIONS;
     if ((command->p1 & (uint8_t)~LAST_BLOCK) != 0 || command->p2 != series->next_block) {
         end_series(series);
         return SW_WRONG_P1P2;
     }
     kf_buffer_append(&series->bytes, command->data);
-    if (kf_buffer_status(&series->bytes) != KF_OK) {
+    if (kf_buffer_status(&series->bytes) != KF_OK ||
+        series->bytes.size > softcard_memory_free(request->card->state)) {
         end_series(series);
         return SW_NO_SPACE;
     }
