@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/cipher_state.h"
@@ -60,13 +61,20 @@ static void destroy_spare(void *ciphers)
             destroy(all->items[kind][--all->count[kind]]);
 }
 
+/* The thread that ends the process runs no destructors of thread-specific data. */
+static void destroy_own_spare(void)
+{
+    destroy_spare(&spare);
+}
+
 static void fetch_all(void)
 {
     for (size_t i = 0; i < KIND_COUNT; i++) {
         fetched_cbc[i] = EVP_CIPHER_fetch(NULL, cipher_kinds[i].cbc, NULL);
         fetched_ecb[i] = EVP_CIPHER_fetch(NULL, cipher_kinds[i].ecb, NULL);
     }
-    spare_kept = pthread_key_create(&spare_end, destroy_spare) == 0;
+    /* Behind the fetches: what was registered last runs first, and OpenSSL is still there then. */
+    spare_kept = atexit(destroy_own_spare) == 0 && pthread_key_create(&spare_end, destroy_spare) == 0;
 }
 
 static kf_code find_kind(kf_algorithm algorithm, size_t key_size, size_t *ret_index)
