@@ -55,6 +55,12 @@ kf_code kf_fail_status_word(kf_error *error, const char *what, uint16_t status_w
  * messaging of GlobalPlatform, 04, 84 (further channels: 40, 60, C0, E0). Channels above 19: unchanged. */
 uint8_t kf_class_with_channel(uint8_t cla, unsigned channel);
 unsigned kf_class_channel(uint8_t cla);
+/* Puts an encoded command on a logical channel, 0 to 19. KF_ERR_ARGUMENT for another channel or an empty
+ * buffer. */
+kf_code kf_command_set_channel(kf_buffer *apdu, unsigned channel) KF_MUST_USE;
+/* Appends the same command with lengths of two bytes, for cards that say they take them
+ * (kf_transport_capability_of); `le`: 1 to 65536, 0 keeps what the command has (256 becomes 65536). */
+kf_code kf_command_extend(kf_view apdu, size_t le, kf_buffer *extended) KF_MUST_USE;
 /* Whether the class byte announces secure messaging. */
 bool kf_class_is_secure(uint8_t cla);
 

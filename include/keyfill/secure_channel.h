@@ -63,6 +63,8 @@ bool kf_secure_channel_has_response_mac(uint8_t protocol, uint8_t options);
 /* The most data bytes that a short command may have before it is wrapped, under that level. `mac_size`: 8, or
  * 16 in S16 mode. */
 size_t kf_secure_channel_plain_max(uint8_t level, size_t mac_size);
+/* The same for an extended command of up to `data_max` bytes on the wire (SCP03 only). */
+size_t kf_secure_channel_plain_max_extended(uint8_t level, size_t mac_size, size_t data_max);
 
 typedef struct kf_secure_channel kf_secure_channel;
 

@@ -27,6 +27,8 @@ kf_code kf_tlv_check(kf_view data) KF_MUST_USE;
 /* The first object with that tag on this level. False where there is none before the end or before the first
  * malformed one. */
 bool kf_tlv_find(kf_view data, uint32_t tag, kf_view *ret_value);
+/* How many objects with that tag stand on this level, before the end or the first malformed one. */
+size_t kf_tlv_count(kf_view data, uint32_t tag);
 /* Goes down through `count` tags. */
 bool kf_tlv_find_path(kf_view data, const uint32_t *tags, size_t count, kf_view *ret_value);
 

@@ -133,6 +133,24 @@ bool kf_class_is_secure(uint8_t cla)
     return (cla & 0x0Cu) != 0;
 }
 
+kf_code kf_command_set_channel(kf_buffer *apdu, unsigned channel)
+{
+    if (channel > 19 || apdu->size == 0 || kf_buffer_status(apdu) != KF_OK) return KF_ERR_ARGUMENT;
+    apdu->data[0] = kf_class_with_channel(apdu->data[0], channel);
+    return KF_OK;
+}
+
+kf_code kf_command_extend(kf_view apdu, size_t le, kf_buffer *extended)
+{
+    kf_command command;
+    KF_TRY(kf_command_parse(apdu, &command));
+    if (le != 0) command.has_le = true;
+    if (le != 0) command.le = le;
+    if (le == 0 && command.has_le && command.le == KF_COMMAND_LE_MAX) command.le = KF_COMMAND_EXTENDED_LE_MAX;
+    command.extended = command.data.size > 0 || command.has_le;
+    return kf_command_encode(&command, extended);
+}
+
 kf_buffer *kf_command_list_append(kf_command_list *list)
 {
     if (list->count >= KF_COMMAND_LIST_MAX) return NULL;

@@ -34,6 +34,10 @@ kf_code kf_gp_status_next(kf_cursor *answer, kf_gp_status_entry *ret_entry)
         KF_TRY(read_status_object(&object, &entry));
     }
     if (entry.aid.size < KF_AID_MIN || entry.aid.size > KF_AID_MAX) return KF_ERR_CARD_DATA;
+    /* Two names or two states would let a reader choose. */
+    if (kf_tlv_count(template.value, 0x4F) > 1 || kf_tlv_count(template.value, 0x9F70) > 1 ||
+        kf_tlv_count(template.value, 0xC5) > 1)
+        return KF_ERR_CARD_DATA;
     *answer = ahead;
     *ret_entry = entry;
     return KF_OK;

@@ -15,34 +15,48 @@
 
 #define AES_BLOCK 16
 #define KEY_SIZE_MAX 32
-#define CONTEXT_MAX (3 + KF_COMMAND_DATA_MAX)
+#define CONTEXT_MAX 32 /* both challenges; sequence counter and AID */
+#define FIXED_BEFORE_COUNTER 15
 
 /* 4.1.5: label of 11 zeros and the constant, a zero, L in bits, [counter], context. */
 static kf_code derive(kf_cipher *key, uint8_t constant, kf_view context, uint8_t *ret_output, size_t size)
 {
-    KF_CLEANUP(kf_buffer_clear) kf_buffer fixed = kf_buffer_with_limit(15 + CONTEXT_MAX);
-    kf_buffer_append_fill(&fixed, 0, 11);
-    kf_buffer_append_u8(&fixed, constant);
-    kf_buffer_append_u8(&fixed, 0);
-    kf_buffer_append_u16(&fixed, (uint16_t)(size * 8));
-    size_t counter_offset = fixed.size;
-    kf_buffer_append(&fixed, context);
-    KF_TRY(kf_buffer_status(&fixed));
-    kf_kdf_counter form = {KF_COUNTER_MIDDLE_FIXED, 8, counter_offset};
-    return kf_kdf_counter_mode(key, form, kf_buffer_view(&fixed), ret_output, size);
+    uint8_t fixed[FIXED_BEFORE_COUNTER + CONTEXT_MAX] = {0};
+    if (context.size > CONTEXT_MAX) return KF_ERR_ARGUMENT;
+    fixed[11] = constant;
+    fixed[13] = (uint8_t)(size >> 5); /* L = 8 * size, two bytes */
+    fixed[14] = (uint8_t)(size << 3);
+    if (context.size > 0) memcpy(fixed + FIXED_BEFORE_COUNTER, context.data, context.size);
+    kf_kdf_counter form = {KF_COUNTER_MIDDLE_FIXED, 8, FIXED_BEFORE_COUNTER};
+    return kf_kdf_counter_mode(key, form, kf_view_of(fixed, FIXED_BEFORE_COUNTER + context.size), ret_output,
+                               size);
 }
 
-static kf_code derive_cipher(const kf_secret *static_key, uint8_t constant, kf_view context,
-                             kf_cipher **ret_cipher)
+/* A session key from the static key at hand, as a cipher. */
+static kf_code derive_cipher(kf_cipher *static_key, uint8_t constant, kf_view context, kf_cipher **ret_cipher)
 {
-    kf_cipher *key = NULL;
-    KF_TRY(kf_cipher_new_secret(KF_AES, static_key, &key));
     KF_CLEANUP(kf_wipe_block32) uint8_t session_key[KEY_SIZE_MAX];
-    size_t size = kf_secret_size(static_key);
-    kf_code code = derive(key, constant, context, session_key, size);
-    if (code == KF_OK) code = kf_cipher_new(KF_AES, kf_view_of(session_key, size), ret_cipher);
-    kf_cipher_free(&key);
-    return code;
+    size_t size = kf_cipher_key_size(static_key);
+    KF_TRY(derive(static_key, constant, context, session_key, size));
+    return kf_cipher_new(KF_AES, kf_view_of(session_key, size), ret_cipher);
+}
+
+/* One cipher takes the static keys in turn, because another key costs less than another cipher; the last of
+ * them, the DEK, stays. */
+static kf_code take_other_keys(kf_secure_channel *channel, const kf_key_set *keys, kf_view context,
+                               kf_cipher **static_key)
+{
+    if (keys->enc != NULL) {
+        KF_TRY(kf_cipher_rekey(*static_key, kf_secret_expose(keys->enc)));
+        KF_TRY(derive_cipher(*static_key, DERIVE_S_ENC, context, &channel->session_enc));
+    }
+    if (keys->dek == NULL) return KF_OK;
+    kf_code code = kf_cipher_rekey(*static_key, kf_secret_expose(keys->dek));
+    if (code == KF_ERR_KEY_SIZE) return kf_cipher_new_secret(KF_AES, keys->dek, &channel->data_encryption);
+    KF_TRY(code);
+    channel->data_encryption = *static_key; /* goes over to the channel */
+    *static_key = NULL;
+    return KF_OK;
 }
 
 static kf_code start(kf_secure_channel *channel, const kf_key_set *keys, kf_view host_challenge)
@@ -54,15 +68,15 @@ static kf_code start(kf_secure_channel *channel, const kf_key_set *keys, kf_view
     memcpy(context, host_challenge.data, host_challenge.size);
     memcpy(context + host_challenge.size, answer->card_challenge, answer->challenge_size);
     kf_view both = {context, host_challenge.size + answer->challenge_size};
-    KF_TRY(derive_cipher(keys->mac, DERIVE_S_MAC, both, &channel->session_mac));
+    KF_CLEANUP(kf_cipher_free) kf_cipher *static_key = NULL;
+    KF_TRY(kf_cipher_new_secret(KF_AES, keys->mac, &static_key));
+    KF_TRY(derive_cipher(static_key, DERIVE_S_MAC, both, &channel->session_mac));
     KF_TRY(derive(channel->session_mac, DERIVE_CARD_CRYPTOGRAM, both, channel->card_cryptogram,
                   answer->cryptogram_size));
     KF_TRY(derive(channel->session_mac, DERIVE_HOST_CRYPTOGRAM, both, channel->host_cryptogram,
                   answer->cryptogram_size));
-    KF_TRY(derive_cipher(keys->mac, DERIVE_S_RMAC, both, &channel->session_rmac));
-    if (keys->enc != NULL) KF_TRY(derive_cipher(keys->enc, DERIVE_S_ENC, both, &channel->session_enc));
-    if (keys->dek != NULL) KF_TRY(kf_cipher_new_secret(KF_AES, keys->dek, &channel->data_encryption));
-    return KF_OK;
+    KF_TRY(derive_cipher(static_key, DERIVE_S_RMAC, both, &channel->session_rmac));
+    return take_other_keys(channel, keys, both, &static_key);
 }
 
 /* 6.2.6, 6.2.7: the encrypted counter; a response's begins with 80. */
@@ -84,16 +98,21 @@ static kf_code encrypt_command(kf_secure_channel *channel, kf_buffer *data)
     return kf_cipher_cbc_encrypt(channel->session_enc, vector, kf_buffer_view(data), data->data);
 }
 
-static void append_header(kf_buffer *header, const kf_command *command, size_t length)
+#define HEADER_MAX 7 /* bytes */
+
+/* The header as it is authenticated, with the wrapped command's Lc. */
+static size_t write_header(const kf_command *command, size_t length, uint8_t ret_header[HEADER_MAX])
 {
     const uint8_t first[] = {command->cla, command->ins, command->p1, command->p2};
-    kf_buffer_append_bytes(header, first, sizeof(first));
-    if (command->extended) {
-        kf_buffer_append_u8(header, 0);
-        kf_buffer_append_u16(header, (uint16_t)length);
-    } else {
-        kf_buffer_append_u8(header, (uint8_t)length);
+    memcpy(ret_header, first, sizeof(first));
+    if (!command->extended) {
+        ret_header[4] = (uint8_t)length;
+        return 5;
     }
+    ret_header[4] = 0;
+    ret_header[5] = (uint8_t)(length >> 8);
+    ret_header[6] = (uint8_t)length;
+    return HEADER_MAX;
 }
 
 static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf_buffer *wrapped_data)
@@ -107,11 +126,10 @@ static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf
     size_t length = wrapped_data->size + mac_size;
     if (length > (command->extended ? KF_COMMAND_EXTENDED_MAX : (size_t)KF_COMMAND_DATA_MAX))
         return KF_ERR_TOO_LONG;
-    KF_CLEANUP(kf_buffer_clear) kf_buffer header = KF_BUFFER_INIT;
-    append_header(&header, command, length);
-    KF_TRY(kf_buffer_status(&header));
+    uint8_t header[HEADER_MAX];
+    size_t header_size = write_header(command, length, header);
     /* 6.2.4: the whole 16 bytes are the next chaining value, also where 8 are sent. */
-    const kf_view parts[] = {KF_VIEW(channel->mac_chaining_value), kf_buffer_view(&header),
+    const kf_view parts[] = {KF_VIEW(channel->mac_chaining_value), kf_view_of(header, header_size),
                              kf_buffer_view(wrapped_data)};
     uint8_t mac[AES_BLOCK];
     KF_TRY(kf_cmac_parts(channel->session_mac, parts, 3, mac));
@@ -173,13 +191,12 @@ kf_code kf_scp03_card_challenge(const kf_secret *enc, kf_view sequence_counter, 
                                 uint8_t *ret_challenge, size_t size)
 {
     if ((size != 8 && size != 16) || sequence_counter.size != 3 || aid.size > 16) return KF_ERR_ARGUMENT;
-    KF_CLEANUP(kf_buffer_clear) kf_buffer context = KF_BUFFER_INIT;
-    kf_buffer_append(&context, sequence_counter);
-    kf_buffer_append(&context, aid);
-    KF_TRY(kf_buffer_status(&context));
+    uint8_t context[3 + 16];
+    memcpy(context, sequence_counter.data, 3);
+    if (aid.size > 0) memcpy(context + 3, aid.data, aid.size);
     kf_cipher *key = NULL;
     KF_TRY(kf_cipher_new_secret(KF_AES, enc, &key));
-    kf_code code = derive(key, DERIVE_CARD_CHALLENGE, kf_buffer_view(&context), ret_challenge, size);
+    kf_code code = derive(key, DERIVE_CARD_CHALLENGE, kf_view_of(context, 3 + aid.size), ret_challenge, size);
     kf_cipher_free(&key);
     return code;
 }

@@ -107,10 +107,17 @@ bool kf_secure_channel_has_response_mac(uint8_t protocol, uint8_t options)
 /* 16 for the block of both protocols: SCP02's of 8 would allow up to 8 bytes more. */
 size_t kf_secure_channel_plain_max(uint8_t level, size_t mac_size)
 {
-    if ((level & KF_LEVEL_C_MAC) == 0) return KF_COMMAND_DATA_MAX;
-    size_t room = KF_COMMAND_DATA_MAX - mac_size;
+    return kf_secure_channel_plain_max_extended(level, mac_size, KF_COMMAND_DATA_MAX);
+}
+
+size_t kf_secure_channel_plain_max_extended(uint8_t level, size_t mac_size, size_t data_max)
+{
+    if (data_max > KF_COMMAND_EXTENDED_MAX) data_max = KF_COMMAND_EXTENDED_MAX;
+    if ((level & KF_LEVEL_C_MAC) == 0) return data_max;
+    if (data_max < mac_size) return 0;
+    size_t room = data_max - mac_size;
     if ((level & KF_LEVEL_C_DECRYPTION) == 0) return room;
-    return room / 16 * 16 - 1;
+    return room < 16 ? 0 : room / 16 * 16 - 1;
 }
 
 static void clear_channel(kf_secure_channel *channel)
@@ -243,10 +250,10 @@ static kf_code protect(kf_secure_channel *channel, const kf_command *plain, kf_b
     KF_TRY(kf_buffer_status(&data));
     command.cla = kf_class_with_channel(command.cla, logical_channel);
     command.data = kf_buffer_view(&data);
-    KF_CLEANUP(kf_buffer_clear) kf_buffer encoded = KF_BUFFER_INIT;
-    KF_TRY(kf_command_encode(&command, &encoded));
-    kf_buffer_append(wrapped, kf_buffer_view(&encoded));
-    return kf_buffer_status(wrapped);
+    size_t size_before = wrapped->size;
+    kf_code code = kf_command_encode(&command, wrapped);
+    if (code != KF_OK) kf_buffer_truncate(wrapped, size_before);
+    return code;
 }
 
 kf_code kf_secure_channel_external_authenticate(kf_secure_channel *channel, uint8_t level, kf_buffer *apdu,

@@ -1,7 +1,5 @@
-/* Commands and file control parameters of ETSI TS 102 221. */
+/* Commands of ETSI TS 102 221. */
 #include <keyfill/sim.h>
-
-#include <keyfill/tlv.h>
 
 #define INS_VERIFY 0x20
 #define INS_MANAGE_CHANNEL 0x70
@@ -110,64 +108,29 @@ kf_code kf_sim_close_channel(unsigned channel, kf_buffer *apdu)
     return append_command(INS_MANAGE_CHANNEL, 0x80, (uint8_t)channel, kf_view_of(NULL, 0), apdu);
 }
 
-static size_t number_of(kf_view bytes)
+kf_sim_tries kf_sim_tries_of(uint16_t status_word)
 {
-    size_t value = 0;
-    for (size_t i = 0; i < bytes.size && i < sizeof(value); i++)
-        value = (value << 8) | bytes.data[i];
-    return value;
+    kf_sim_tries tries = {.verified = status_word == 0x9000};
+    tries.told = (status_word & 0xFFF0u) == 0x63C0u;
+    if (tries.told) tries.left = status_word & 0x0Fu;
+    tries.blocked = status_word == 0x6983 || (tries.told && tries.left == 0);
+    return tries;
 }
 
-/* 11.1.1.4.3: descriptor byte, data coding byte, and for record files the record's length and their number.
- */
-static kf_code parse_descriptor(kf_view descriptor, kf_sim_file *file)
+kf_code kf_sim_verify_permitted(const char *what, uint16_t status_word, bool forced, kf_error *error)
 {
-    if (descriptor.size != 2 && descriptor.size != 5) return KF_ERR_CARD_DATA;
-    unsigned type = descriptor.data[0];
-    if ((type & 0x38u) == 0x38u) {
-        file->structure = KF_SIM_DIRECTORY;
-        return KF_OK;
-    }
-    switch (type & 0x07u) {
-    case 1: file->structure = KF_SIM_TRANSPARENT; return KF_OK;
-    case 2: file->structure = KF_SIM_LINEAR_FIXED; break;
-    case 6: file->structure = KF_SIM_CYCLIC; break;
-    default: file->structure = KF_SIM_OTHER; return KF_OK;
-    }
-    if (descriptor.size != 5) return KF_ERR_CARD_DATA;
-    file->record_size = number_of(kf_view_part(descriptor, 2, 2));
-    file->record_count = descriptor.data[4];
-    if (file->record_size == 0 || file->record_size > 255 || file->record_count == 0) return KF_ERR_CARD_DATA;
-    return KF_OK;
-}
-
-kf_code kf_sim_file_parse(kf_view fcp, kf_sim_file *ret_file)
-{
-    kf_cursor cursor = kf_cursor_of(fcp);
-    kf_tlv template;
-    if (kf_tlv_read(&cursor, &template) != KF_OK || template.tag != 0x62 || !kf_cursor_at_end(&cursor))
-        return KF_ERR_CARD_DATA;
-    if (kf_tlv_check(template.value) != KF_OK) return KF_ERR_CARD_DATA;
-    kf_sim_file file = {0};
-    kf_view field;
-    if (!kf_tlv_find(template.value, 0x82, &field)) return KF_ERR_CARD_DATA;
-    KF_TRY(parse_descriptor(field, &file));
-    if (kf_tlv_find(template.value, 0x83, &field)) {
-        if (field.size != 2) return KF_ERR_CARD_DATA;
-        file.has_identifier = true;
-        file.identifier = (uint16_t)number_of(field);
-    }
-    if (kf_tlv_find(template.value, 0x80, &field)) {
-        if (field.size == 0 || field.size > 4) return KF_ERR_CARD_DATA;
-        file.size = number_of(field);
-    }
-    if (kf_tlv_find(template.value, 0x84, &field)) file.aid = field;
-    if (kf_tlv_find(template.value, 0x8A, &field)) {
-        if (field.size != 1) return KF_ERR_CARD_DATA;
-        file.life_cycle = field.data[0];
-    }
-    if (file.record_size > 0 && file.size > 0 && file.size != file.record_size * file.record_count)
-        return KF_ERR_CARD_DATA;
-    *ret_file = file;
-    return KF_OK;
+    kf_sim_tries tries = kf_sim_tries_of(status_word);
+    if (tries.blocked)
+        return kf_fail(error, KF_ERR_STATE, "%s: no tries are left, the code is blocked; unblock it first",
+                       what);
+    if (tries.verified || (tries.told && tries.left > 1) || forced) return KF_OK;
+    if (tries.told)
+        return kf_fail(
+            error, KF_ERR_STATE,
+            "%s: 1 try is left; a wrong code would block it for good. Be sure of the code, then force it",
+            what);
+    return kf_fail(
+        error, KF_ERR_STATE,
+        "%s: the card does not tell how many tries are left (%s). Be sure of the code, then force it", what,
+        kf_status_word_show(status_word).text);
 }

@@ -291,3 +291,51 @@ kf_code kf_plmn_decode(kf_view plmn, char ret_mcc[4], char ret_mnc[4])
     ret_mnc[3] = 0;
     return KF_OK;
 }
+
+static bool is_unused(kf_view plmn)
+{
+    for (size_t i = 0; i < plmn.size; i++)
+        if (plmn.data[i] != 0xFF) return false;
+    return true;
+}
+
+kf_code kf_plmn_list_decode(kf_view content, size_t entry_size, kf_plmn_list *ret_list)
+{
+    if (entry_size != KF_PLMN_SIZE && entry_size != KF_PLMN_WITH_ACCESS_SIZE) return KF_ERR_ARGUMENT;
+    if (content.size % entry_size != 0) return KF_ERR_CARD_DATA;
+    kf_plmn_list list = {0};
+    for (size_t offset = 0; offset < content.size; offset += entry_size) {
+        kf_view plmn = kf_view_part(content, offset, KF_PLMN_SIZE);
+        if (is_unused(plmn)) continue;
+        if (list.count == KF_PLMN_LIST_MAX) return KF_ERR_CARD_DATA;
+        kf_plmn_entry *entry = &list.entries[list.count++];
+        KF_TRY(kf_plmn_decode(plmn, entry->mcc, entry->mnc));
+        kf_cursor access = kf_cursor_of(kf_view_part(content, offset + KF_PLMN_SIZE, 2));
+        if (entry_size == KF_PLMN_WITH_ACCESS_SIZE) KF_TRY(kf_cursor_u16(&access, &entry->access));
+    }
+    *ret_list = list;
+    return KF_OK;
+}
+
+kf_code kf_plmn_list_encode(const kf_plmn_list *list, size_t entry_size, size_t content_size,
+                            kf_buffer *content)
+{
+    if (entry_size != KF_PLMN_SIZE && entry_size != KF_PLMN_WITH_ACCESS_SIZE) return KF_ERR_ARGUMENT;
+    if (list->count > KF_PLMN_LIST_MAX || list->count * entry_size > content_size) return KF_ERR_ARGUMENT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer whole = KF_BUFFER_INIT;
+    for (size_t i = 0; i < list->count; i++) {
+        uint8_t plmn[KF_PLMN_SIZE];
+        KF_TRY(kf_plmn_encode(list->entries[i].mcc, list->entries[i].mnc, plmn));
+        kf_buffer_append(&whole, KF_VIEW(plmn));
+        if (entry_size == KF_PLMN_WITH_ACCESS_SIZE) kf_buffer_append_u16(&whole, list->entries[i].access);
+    }
+    /* An unused place of a list with access technologies is FFFFFF 0000 (TS 31.102 4.2.5). */
+    while (whole.size + entry_size <= content_size && kf_buffer_status(&whole) == KF_OK) {
+        kf_buffer_append_fill(&whole, 0xFF, KF_PLMN_SIZE);
+        kf_buffer_append_fill(&whole, 0x00, entry_size - KF_PLMN_SIZE);
+    }
+    kf_buffer_append_fill(&whole, 0xFF, content_size - whole.size);
+    KF_TRY(kf_buffer_status(&whole));
+    kf_buffer_append(content, kf_buffer_view(&whole));
+    return kf_buffer_status(content);
+}

@@ -91,6 +91,16 @@ bool kf_tlv_find(kf_view data, uint32_t tag, kf_view *ret_value)
     return false;
 }
 
+size_t kf_tlv_count(kf_view data, uint32_t tag)
+{
+    kf_cursor cursor = kf_cursor_of(data);
+    kf_tlv tlv;
+    size_t count = 0;
+    while (kf_tlv_read(&cursor, &tlv) == KF_OK)
+        if (tlv.tag == tag) count++;
+    return count;
+}
+
 bool kf_tlv_find_path(kf_view data, const uint32_t *tags, size_t count, kf_view *ret_value)
 {
     kf_view level = data;

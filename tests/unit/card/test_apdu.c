@@ -135,9 +135,49 @@ static void a_command_list_is_bounded(void **state)
     assert_null(kf_command_list_append(&list));
 }
 
+static void commands_are_put_on_a_channel_and_extended(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *command;
+        unsigned channel;
+        const char *moved;
+    } cases[] = {{"80F28002024F0000", 0, "80F28002024F0000"},
+                 {"80F28002024F0000", 3, "83F28002024F0000"},
+                 {"00A4040000", 4, "40A4040000"},
+                 {"00A4040000", 19, "4FA4040000"},
+                 {"84F2800200", 5, "E1F2800200"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        BYTES(apdu, cases[i].command);
+        assert_int_equal(kf_command_set_channel(&apdu, cases[i].channel), KF_OK);
+        assert_bytes(kf_buffer_view(&apdu), cases[i].moved);
+        assert_int_equal(kf_class_channel(apdu.data[0]), cases[i].channel);
+        assert_int_equal(kf_command_set_channel(&apdu, 20), KF_ERR_ARGUMENT);
+    }
+    EMPTY(none);
+    assert_int_equal(kf_command_set_channel(&none, 1), KF_ERR_ARGUMENT);
+    static const struct {
+        const char *command;
+        size_t le;
+        const char *extended;
+    } forms[] = {{"80CA006600", 0, "80CA0066000000"},
+                 {"80CA006600", 1000, "80CA00660003E8"},
+                 {"80E2800002AABB", 0, "80E28000000002AABB"},
+                 {"80E2800002AABB10", 0, "80E28000000002AABB0010"},
+                 {"80F20000", 0, "80F20000"},
+                 {"80F20000", 65536, "80F20000000000"}};
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        BYTES(apdu, forms[i].command);
+        EMPTY(extended);
+        assert_int_equal(kf_command_extend(kf_buffer_view(&apdu), forms[i].le, &extended), KF_OK);
+        assert_bytes(kf_buffer_view(&extended), forms[i].extended);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commands_are_put_on_a_channel_and_extended),
         cmocka_unit_test(each_form_of_a_command_survives_parsing_and_encoding),
         cmocka_unit_test(an_absent_le_and_a_zero_le_are_told_apart),
         cmocka_unit_test(malformed_commands_are_refused),

@@ -432,6 +432,10 @@ static void extended_commands_stay_extended(void **state)
     assert_true(back.extended);
     assert_int_equal(back.data.size, 304 + 8);
     assert_int_equal(back.le, 65536);
+    assert_int_equal(kf_secure_channel_plain_max_extended(0x33, 8, 65535), 65519);
+    assert_int_equal(kf_secure_channel_plain_max_extended(0x01, 16, 2048), 2032);
+    assert_int_equal(kf_secure_channel_plain_max_extended(0x33, 8, 20), 0);
+    assert_int_equal(kf_secure_channel_plain_max_extended(0x00, 8, 70000), 65535);
 }
 
 static void data_encryption_needs_a_dek_and_whole_blocks(void **state)

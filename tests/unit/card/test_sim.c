@@ -184,6 +184,157 @@ static void wrong_network_codes_are_refused(void **state)
     assert_int_equal(kf_acc_decode(kf_buffer_view(&empty), &classes), KF_ERR_CARD_DATA);
 }
 
+static void parameters_of_files_and_directories_are_read_whole(void **state)
+{
+    (void)state;
+    kf_sim_file file;
+    /* An application directory as a USIM answers it: PIN status, proprietary part, security. */
+    BYTES(directory, "623A8202782183027FF0840CA0000000871002FF86FF03898A01058B032F0601"
+                     "A50C80017183040001BC6887010CC60990014083010183010A81040000FFFF");
+    directory.data[1] = (uint8_t)(directory.size - 2);
+    assert_int_equal(kf_sim_file_parse(kf_buffer_view(&directory), &file), KF_OK);
+    assert_int_equal(file.structure, KF_SIM_DIRECTORY);
+    assert_true(file.shareable);
+    assert_bytes(file.aid, "A0000000871002FF86FF0389");
+    assert_bytes(file.security_reference, "2F0601");
+    assert_int_equal(file.total_size, 0xFFFF);
+    assert_int_equal(file.free_memory, 0x1BC68);
+    assert_false(file.has_short_identifier);
+    assert_int_equal(file.pin_count, 2);
+    assert_int_equal(file.pins[0].reference, 0x01);
+    assert_false(file.pins[0].enabled);
+    assert_int_equal(file.pins[1].reference, 0x0A);
+    assert_true(file.pins[1].enabled);
+    BYTES(short_given, "62118202412183026F078A01058002000988013A");
+    short_given.data[1] = (uint8_t)(short_given.size - 2);
+    assert_int_equal(kf_sim_file_parse(kf_buffer_view(&short_given), &file), KF_OK);
+    assert_true(file.has_short_identifier);
+    assert_int_equal(file.short_identifier, 7);
+    BYTES(short_absent, "620A8202412183026F078800");
+    assert_int_equal(kf_sim_file_parse(kf_buffer_view(&short_absent), &file), KF_OK);
+    assert_false(file.has_short_identifier);
+    BYTES(short_implied, "62088202412183026F07");
+    assert_int_equal(kf_sim_file_parse(kf_buffer_view(&short_implied), &file), KF_OK);
+    assert_int_equal(file.short_identifier, 7);
+    BYTES(no_status, "620B82027821C60583010183010A");
+    no_status.data[1] = (uint8_t)(no_status.size - 2);
+    assert_int_equal(kf_sim_file_parse(kf_buffer_view(&no_status), &file), KF_ERR_CARD_DATA);
+}
+
+static void the_last_try_is_refused_unless_it_is_forced(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t status_word;
+        kf_code unforced;
+        kf_code forced;
+    } cases[] = {{0x63C3, KF_OK, KF_OK},
+                 {0x63C2, KF_OK, KF_OK},
+                 {0x63C1, KF_ERR_STATE, KF_OK},
+                 {0x63C0, KF_ERR_STATE, KF_ERR_STATE},
+                 {0x6983, KF_ERR_STATE, KF_ERR_STATE},
+                 {0x9000, KF_OK, KF_OK},
+                 {0x6700, KF_ERR_STATE, KF_OK}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        kf_error error = {0};
+        uint16_t status_word = cases[i].status_word;
+        assert_int_equal(kf_sim_verify_permitted("ADM1", status_word, false, &error), cases[i].unforced);
+        if (cases[i].unforced != KF_OK) assert_non_null(strstr(kf_error_text(&error), "ADM1"));
+        assert_int_equal(kf_sim_verify_permitted("ADM1", status_word, true, NULL), cases[i].forced);
+    }
+    assert_int_equal(kf_sim_tries_of(0x63C5).left, 5);
+    assert_true(kf_sim_tries_of(0x63C5).told);
+    assert_true(kf_sim_tries_of(0x9000).verified);
+}
+
+static void texts_go_both_ways_in_every_coding(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *coded;
+        const char *text;
+    } cases[] = {
+        {"414243FFFFFF", "ABC"},
+        {"00011B651B3CFF", "@\xC2\xA3\xE2\x82\xAC["},
+        {"804E2D56FDFFFF", "\xE4\xB8\xAD\xE5\x9B\xBD"},
+        {"804E2D56", "\xE4\xB8\xAD"},
+        {"81051341D3A5A92E", "A\xE0\xA7\x93\xE0\xA6\xA5\xE0\xA6\xA9."},
+        {"820505302D82D31E", ""},
+        {"", ""},
+        {"FFFF", ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        BYTES(coded, cases[i].coded);
+        EMPTY(text);
+        kf_code code = kf_alpha_decode(kf_buffer_view(&coded), &text);
+        /* The sixth promises five characters and has four. */
+        assert_int_equal(code, i == 5 ? KF_ERR_CARD_DATA : KF_OK);
+        if (cases[i].text[0] == 0)
+            assert_int_equal(text.size, 0);
+        else
+            assert_string_equal(kf_buffer_text(&text), cases[i].text);
+    }
+    static const char *const texts[] = {"ABC", "\xC3\xA9t\xC3\xA9 [1]", "\xE4\xB8\xAD\xE5\x9B\xBD",
+                                        "~^{}\\|\xE2\x82\xAC"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        uint8_t content[KF_SPN_SIZE], display;
+        EMPTY(name);
+        assert_int_equal(kf_spn_encode_text(KF_SPN_SHOW_PLMN, texts[i], content), KF_OK);
+        assert_int_equal(kf_spn_decode_text(KF_VIEW(content), &display, &name), KF_OK);
+        assert_int_equal(display, KF_SPN_SHOW_PLMN);
+        assert_string_equal(kf_buffer_text(&name), texts[i]);
+    }
+    /* Eight characters of UCS2 need 17 bytes. */
+    static const char eight_wide[] = "\xE4\xB8\xAD\xE5\x9B\xBD\xE4\xB8\xAD\xE5\x9B\xBD"
+                                     "\xE4\xB8\xAD\xE5\x9B\xBD\xE4\xB8\xAD\xE5\x9B\xBD";
+    static const char *const wrong[] = {
+        "seventeen letters", "\xF0\x9F\x98\x80", "\xC3", "\xC0\x80", "\xED\xA0\x80", "\x80", eight_wide};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        EMPTY(field);
+        assert_int_equal(kf_alpha_encode(wrong[i], 16, &field), KF_ERR_ARGUMENT);
+        assert_int_equal(field.size, 0);
+    }
+}
+
+static void lists_of_networks_go_both_ways(void **state)
+{
+    (void)state;
+    BYTES(content, "64F0004000"
+                   "62F2208080"
+                   "FFFFFF0000"
+                   "13001080C0");
+    kf_plmn_list list;
+    assert_int_equal(kf_plmn_list_decode(kf_buffer_view(&content), KF_PLMN_WITH_ACCESS_SIZE, &list), KF_OK);
+    assert_int_equal(list.count, 3);
+    assert_string_equal(list.entries[0].mcc, "460");
+    assert_string_equal(list.entries[0].mnc, "00");
+    assert_int_equal(list.entries[0].access, KF_ACCESS_E_UTRAN);
+    assert_string_equal(list.entries[2].mcc, "310");
+    assert_string_equal(list.entries[2].mnc, "010");
+    EMPTY(back);
+    assert_int_equal(kf_plmn_list_encode(&list, KF_PLMN_WITH_ACCESS_SIZE, 20, &back), KF_OK);
+    assert_bytes(kf_buffer_view(&back), "64F0004000"
+                                        "62F2208080"
+                                        "13001080C0"
+                                        "FFFFFF0000");
+    EMPTY(bare);
+    assert_int_equal(kf_plmn_list_encode(&list, KF_PLMN_SIZE, 12, &bare), KF_OK);
+    assert_bytes(kf_buffer_view(&bare), "64F000"
+                                        "62F220"
+                                        "130010"
+                                        "FFFFFF");
+    EMPTY(none);
+    assert_int_equal(kf_plmn_list_encode(&list, KF_PLMN_SIZE, 8, &none), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_plmn_list_encode(&list, 4, 16, &none), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_plmn_list_decode(kf_view_of(content.data, 19), KF_PLMN_WITH_ACCESS_SIZE, &list),
+                     KF_ERR_CARD_DATA);
+    EMPTY(many);
+    for (size_t i = 0; i <= KF_PLMN_LIST_MAX; i++)
+        kf_buffer_append_bytes(&many, "\x64\xF0\x00", 3);
+    assert_int_equal(kf_plmn_list_decode(kf_buffer_view(&many), KF_PLMN_SIZE, &list), KF_ERR_CARD_DATA);
+    assert_int_equal(none.size, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +346,10 @@ int main(void)
         cmocka_unit_test(a_malformed_number_record_is_refused),
         cmocka_unit_test(names_use_the_default_alphabet),
         cmocka_unit_test(wrong_network_codes_are_refused),
+        cmocka_unit_test(parameters_of_files_and_directories_are_read_whole),
+        cmocka_unit_test(the_last_try_is_refused_unless_it_is_forced),
+        cmocka_unit_test(texts_go_both_ways_in_every_coding),
+        cmocka_unit_test(lists_of_networks_go_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
