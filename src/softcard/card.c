@@ -1,6 +1,7 @@
 #include "softcard/card.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "softcard/applet.h"
 #include "softcard/channels.h"
@@ -17,6 +18,7 @@ enum {
     INS_INITIALIZE_UPDATE = 0x50,
     INS_MANAGE_CHANNEL = 0x70,
     INS_SELECT = 0xA4,
+    INS_ENVELOPE = 0xC2,
     INS_GET_DATA = 0xCA,
     INS_PUT_KEY = 0xD8,
     INS_STORE_DATA = 0xE2,
@@ -26,6 +28,7 @@ enum {
     INS_SET_STATUS = 0xF0,
     INS_GET_STATUS = 0xF2,
     FILE_STATUS_P1_MAX = 0x02,
+    SELECT_BY_NAME = 0x04,
 };
 
 typedef struct instruction_row {
@@ -121,10 +124,39 @@ static softcard_status run_command(softcard_request *request)
     } else if (instruction == INS_GET_STATUS && channel->files_selected &&
                request->command.p1 <= FILE_STATUS_P1_MAX && !softcard_class_is_secured(class_byte)) {
         return softcard_file_status(request);
+    } else if (instruction == INS_ENVELOPE && !softcard_class_is_secured(class_byte)) {
+        return softcard_envelope(request);
     }
     request->application = softcard_application_find(request->card->state, &channel->application);
     if (request->application == NULL) return SW_CONDITIONS;
     return run_application_command(request);
+}
+
+static softcard_status run_remote_command(softcard_request *request)
+{
+    uint8_t class_byte = request->command.class_byte;
+    uint8_t instruction = request->command.instruction;
+    if (request->channel->files_selected) {
+        if (softcard_class_is_proprietary(class_byte)) return SW_CLASS;
+        if (instruction == INS_SELECT)
+            return request->command.p1 == SELECT_BY_NAME ? softcard_usim_select(request)
+                                                         : softcard_file_select(request);
+        return softcard_is_file_instruction(instruction) ? softcard_file_command(request) : SW_INSTRUCTION;
+    }
+    if (!softcard_class_is_proprietary(class_byte)) return SW_CLASS;
+    request->application = softcard_issuer(request->card->state);
+    return run_instruction(request);
+}
+
+softcard_status softcard_run_remote(softcard_request *request)
+{
+    softcard *card = request->card;
+    softcard_status status = run_remote_command(request);
+    if (is_error(status)) {
+        kf_buffer_truncate(request->response, 0);
+        return take_back(card) == KF_OK ? status : SW_INTERNAL;
+    }
+    return softcard_keep(card) == KF_OK ? status : SW_MEMORY_FAILURE;
 }
 
 static softcard_status answer_command(softcard *card, kf_view bytes, kf_buffer *response)
@@ -143,8 +175,7 @@ static softcard_status answer_command(softcard *card, kf_view bytes, kf_buffer *
     return status;
 }
 
-/* Makes durable what the command changed; an answer leaves only after that. */
-static kf_code keep(softcard *card)
+kf_code softcard_keep(softcard *card)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = kf_buffer_with_limit(SOFTCARD_STATE_MAX);
     KF_TRY(softcard_state_write(card->state, &bytes));
@@ -158,7 +189,7 @@ static kf_code keep(softcard *card)
 static softcard_status execute(softcard *card, kf_view command, kf_buffer *answer)
 {
     softcard_status status = answer_command(card, command, answer);
-    if (keep(card) == KF_OK) return status;
+    if (softcard_keep(card) == KF_OK) return status;
     kf_buffer_truncate(answer, 0);
     for (size_t i = 0; i < SOFTCARD_LOGICAL_CHANNELS_MAX; i++)
         softcard_secure_channel_end(&card->channels[i].secure);
@@ -203,6 +234,9 @@ void softcard_power_off(softcard *card)
         softcard_channel_close(&card->channels[i]);
     for (size_t i = 0; i < SOFTCARD_PINS; i++)
         card->pin_verified[i] = false;
+    softcard_channel_close(&card->remote);
+    kf_buffer_clear(&card->remote_parts.bytes);
+    memset(&card->remote_parts, 0, sizeof card->remote_parts);
     kf_buffer_truncate(&card->waiting, 0);
     card->commands = 0;
     card->powered = false;

@@ -4,6 +4,7 @@
 
 #include "softcard/apdu.h"
 #include "softcard/file_system.h"
+#include "softcard/remote.h"
 #include "softcard/secure_channel.h"
 #include "softcard/state.h"
 
@@ -68,6 +69,8 @@ struct softcard {
     bool pin_verified[SOFTCARD_PINS];
     softcard_channel channels[SOFTCARD_LOGICAL_CHANNELS_MAX];
     kf_buffer waiting; /* what GET RESPONSE will fetch */
+    softcard_remote_parts remote_parts;
+    softcard_channel remote; /* on which packets over the air act */
 };
 
 /* A command on its way. `command.data` points into what the caller sent or into `plain`. */
@@ -84,5 +87,10 @@ void softcard_channel_forget(softcard_channel *channel);
 void softcard_store_series_end(softcard_store_series *series);
 void softcard_channel_open(softcard *card, softcard_channel *channel);
 void softcard_channel_close(softcard_channel *channel);
+
+/* Makes durable what the command changed; an answer leaves only after that. */
+kf_code softcard_keep(softcard *card) KF_MUST_USE;
+/* One command of a packet over the air on `card->remote`: durable when this returns, or without effect. */
+softcard_status softcard_run_remote(softcard_request *request);
 
 #endif

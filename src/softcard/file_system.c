@@ -80,8 +80,11 @@ static access_condition read_condition(const softcard_state *state, const file_n
     return node->read;
 }
 
-static bool is_granted(const softcard *card, access_condition condition)
+/* What comes over the air has been authenticated: it has the rights of the administration (TS 102 226 9). */
+static bool is_granted(const softcard_request *request, access_condition condition)
 {
+    const softcard *card = request->card;
+    if (request->channel == &card->remote) return condition != NEVER;
     switch (condition) {
     case ALWAYS: return true;
     case NEEDS_PIN1: return card->pin_verified[SOFTCARD_PIN1];
@@ -237,7 +240,7 @@ softcard_status softcard_file_select(softcard_request *request)
     size_t index;
     softcard_status status = find_selected(request, &index);
     if (status != SW_OK) return status;
-    softcard_channel_forget(channel);
+    if (channel != &request->card->remote) softcard_channel_forget(channel);
     channel->files_selected = true;
     channel->application = softcard_issuer(request->card->state)->aid;
     go_to(channel, index);
@@ -321,7 +324,7 @@ static softcard_status read_file(softcard_request *request, bool records)
     softcard_status status =
         records ? find_record(request, &node, &offset) : find_binary(request, &node, &offset);
     if (status != SW_OK) return status;
-    if (!is_granted(request->card, read_condition(request->card->state, node))) return SW_SECURITY_STATUS;
+    if (!is_granted(request, read_condition(request->card->state, node))) return SW_SECURITY_STATUS;
     size_t there = records ? node->size : node->size - offset;
     size_t wanted = request->command.has_le ? request->command.le : 256;
     size_t size = wanted < there ? wanted : there;
@@ -336,7 +339,7 @@ static softcard_status update_file(softcard_request *request, bool records)
     softcard_status status =
         records ? find_record(request, &node, &offset) : find_binary(request, &node, &offset);
     if (status != SW_OK) return status;
-    if (!is_granted(request->card, node->update)) return SW_SECURITY_STATUS;
+    if (!is_granted(request, node->update)) return SW_SECURITY_STATUS;
     kf_view data = request->command.data;
     if (data.size == 0 || (records && data.size != node->size)) return SW_WRONG_LENGTH;
     if (!records && data.size > node->size - offset) return SW_NO_SPACE;
