@@ -10,7 +10,7 @@ static const char visa_issuer[] = "A000000003000000"; /* of Open Platform, befor
 static const char t1_old[] = "3BE800008131FE45807300110053434F";
 static const char t1_extended[] = "3BD518FF8191FE1FC38073C82153";
 /* T=0 alone, as SIM cards have it: historical bytes 80 31 E0 73 FE 21 … (TS 102 221 6.3.1). */
-static const char t0_sim[] = "3B9E96801FC78031E073FE211B63E201040783009000";
+static const char t0_sim[] = "3B9E96801FC78031E073FE211B63E20104078300";
 
 static const softcard_kind_of_card kinds[] = {
     {"usual", gp_issuer, NULL, "03", "70", "55", "01", "06", 1024 * 1024, 20, 10, false, false},
