@@ -16,18 +16,14 @@ static kf_code check_lengths(const kf_command *command)
 kf_code kf_command_encode(const kf_command *command, kf_buffer *bytes)
 {
     KF_TRY(check_lengths(command));
-    kf_buffer_append_u8(bytes, command->cla);
-    kf_buffer_append_u8(bytes, command->ins);
-    kf_buffer_append_u8(bytes, command->p1);
-    kf_buffer_append_u8(bytes, command->p2);
-    if (command->extended) kf_buffer_append_u8(bytes, 0);
-    if (command->data.size > 0) {
-        if (command->extended)
-            kf_buffer_append_u16(bytes, (uint16_t)command->data.size);
-        else
-            kf_buffer_append_u8(bytes, (uint8_t)command->data.size);
-        kf_buffer_append(bytes, command->data);
-    }
+    uint8_t header[7] = {command->cla, command->ins, command->p1, command->p2};
+    size_t header_size = 4;
+    if (command->extended) header_size++;
+    if (command->data.size > 0 && command->extended)
+        header[header_size++] = (uint8_t)(command->data.size >> 8);
+    if (command->data.size > 0) header[header_size++] = (uint8_t)command->data.size;
+    kf_buffer_append_bytes(bytes, header, header_size);
+    kf_buffer_append(bytes, command->data);
     /* 256 and 65536 become 00 and 0000 by the cast (§5.1). */
     if (command->has_le && command->extended) kf_buffer_append_u16(bytes, (uint16_t)command->le);
     if (command->has_le && !command->extended) kf_buffer_append_u8(bytes, (uint8_t)command->le);

@@ -31,8 +31,9 @@ struct kf_secure_channel {
     unsigned logical_channel;
     kf_cipher *session_enc;
     kf_cipher *session_mac;
-    kf_cipher *session_mac_left; /* SCP02: single DES */
-    kf_cipher *session_rmac;
+    kf_cipher *session_mac_left;  /* SCP02: single DES */
+    kf_cipher *session_rmac;      /* SCP03: made of response_key when first needed */
+    kf_secret *response_key;      /* SCP03: S-RMAC */
     kf_cipher *session_rmac_left; /* SCP02: single DES */
     kf_cipher *data_encryption;   /* SCP03: the static DEK; SCP02: the session DEK */
     uint8_t card_cryptogram[KF_CHALLENGE_MAX];
@@ -44,6 +45,9 @@ struct kf_secure_channel {
     uint64_t answered;             /* SCP02 with R-MAC: the counter of the last response */
     uint8_t response_mac_chain[8]; /* SCP02: the response MAC before */
 };
+
+/* SCP03: makes session_rmac, unless it is there. */
+kf_code kf_scp03_need_response_cipher(kf_secure_channel *channel) KF_MUST_USE;
 
 /* Appends 80 and zeros up to a whole block (ISO/IEC 9797-1 padding method 2). */
 void kf_channel_append_padding(kf_buffer *buffer, size_t block_size);

@@ -17,6 +17,7 @@
 #define KEY_SIZE_MAX 32
 #define CONTEXT_MAX 32 /* both challenges; sequence counter and AID */
 #define FIXED_BEFORE_COUNTER 15
+#define SHORT_ENCRYPTED_MAX 256 /* bytes of a short command's data when padded */
 
 /* 4.1.5: label of 11 zeros and the constant, a zero, L in bits, [counter], context. */
 static kf_code derive(kf_cipher *key, uint8_t constant, kf_view context, uint8_t *ret_output, size_t size)
@@ -75,27 +76,61 @@ static kf_code start(kf_secure_channel *channel, const kf_key_set *keys, kf_view
                   answer->cryptogram_size));
     KF_TRY(derive(channel->session_mac, DERIVE_HOST_CRYPTOGRAM, both, channel->host_cryptogram,
                   answer->cryptogram_size));
-    KF_TRY(derive_cipher(static_key, DERIVE_S_RMAC, both, &channel->session_rmac));
+    KF_TRY(kf_secret_new_zero(kf_secret_size(keys->mac), &channel->response_key));
+    KF_TRY(derive(static_key, DERIVE_S_RMAC, both, kf_secret_expose_writable(channel->response_key),
+                  kf_secret_size(keys->mac)));
     return take_other_keys(channel, keys, both, &static_key);
 }
 
+kf_code kf_scp03_need_response_cipher(kf_secure_channel *channel)
+{
+    if (channel->session_rmac != NULL) return KF_OK;
+    return kf_cipher_new_secret(KF_AES, channel->response_key, &channel->session_rmac);
+}
+
 /* 6.2.6, 6.2.7: the encrypted counter; a response's begins with 80. */
+static void put_counter(uint64_t counter, uint8_t first, uint8_t ret_block[AES_BLOCK])
+{
+    memset(ret_block, 0, AES_BLOCK);
+    ret_block[0] = first;
+    for (size_t i = 0; i < 8; i++)
+        ret_block[AES_BLOCK - 1 - i] = (uint8_t)(counter >> (8 * i));
+}
+
 static kf_code encryption_vector(kf_secure_channel *channel, uint64_t counter, uint8_t first,
                                  uint8_t ret_vector[AES_BLOCK])
 {
-    uint8_t block[AES_BLOCK] = {first};
-    for (size_t i = 0; i < 8; i++)
-        block[AES_BLOCK - 1 - i] = (uint8_t)(counter >> (8 * i));
+    uint8_t block[AES_BLOCK];
+    put_counter(counter, first, block);
     return kf_cipher_encrypt_blocks(channel->session_enc, KF_VIEW(block), ret_vector);
 }
 
-static kf_code encrypt_command(kf_secure_channel *channel, kf_buffer *data)
+static kf_code encrypt_long_command(kf_secure_channel *channel, kf_view plain, kf_buffer *data)
 {
+    kf_buffer_append(data, plain);
     kf_channel_append_padding(data, AES_BLOCK);
     KF_TRY(kf_buffer_status(data));
     uint8_t vector[AES_BLOCK];
     KF_TRY(encryption_vector(channel, channel->encryption_counter, 0x00, vector));
     return kf_cipher_cbc_encrypt(channel->session_enc, vector, kf_buffer_view(data), data->data);
+}
+
+/* Appends the data, padded and encrypted. The vector is what the counter gives, so counter and data are one
+ * CBC message; its first block is not sent. */
+static kf_code encrypt_command(kf_secure_channel *channel, kf_view plain, kf_buffer *data)
+{
+    uint8_t blocks[AES_BLOCK + SHORT_ENCRYPTED_MAX];
+    size_t padded = (plain.size / AES_BLOCK + 1) * AES_BLOCK;
+    if (padded > SHORT_ENCRYPTED_MAX) return encrypt_long_command(channel, plain, data);
+    put_counter(channel->encryption_counter, 0x00, blocks);
+    memcpy(blocks + AES_BLOCK, plain.data, plain.size);
+    memset(blocks + AES_BLOCK + plain.size, 0, padded - plain.size);
+    blocks[AES_BLOCK + plain.size] = 0x80;
+    kf_code code =
+        kf_cipher_cbc_encrypt(channel->session_enc, NULL, kf_view_of(blocks, AES_BLOCK + padded), blocks);
+    if (code == KF_OK) kf_buffer_append_bytes(data, blocks + AES_BLOCK, padded);
+    kf_wipe(blocks, AES_BLOCK + padded);
+    return code == KF_OK ? kf_buffer_status(data) : code;
 }
 
 #define HEADER_MAX 7 /* bytes */
@@ -118,11 +153,11 @@ static size_t write_header(const kf_command *command, size_t length, uint8_t ret
 static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf_buffer *wrapped_data)
 {
     size_t mac_size = kf_secure_channel_mac_size(channel);
-    kf_buffer_append(wrapped_data, command->data);
-    KF_TRY(kf_buffer_status(wrapped_data));
     channel->encryption_counter++;
     if ((channel->level & KF_LEVEL_C_DECRYPTION) && command->data.size > 0)
-        KF_TRY(encrypt_command(channel, wrapped_data));
+        KF_TRY(encrypt_command(channel, command->data, wrapped_data));
+    else
+        kf_buffer_append(wrapped_data, command->data);
     size_t length = wrapped_data->size + mac_size;
     if (length > (command->extended ? KF_COMMAND_EXTENDED_MAX : (size_t)KF_COMMAND_DATA_MAX))
         return KF_ERR_TOO_LONG;
@@ -165,6 +200,7 @@ static kf_code unprotect(kf_secure_channel *channel, const kf_exchange *exchange
     const uint8_t status_word[] = {(uint8_t)(response->status_word >> 8), (uint8_t)response->status_word};
     const kf_view parts[] = {KF_VIEW(exchange->mac_chaining_value), body, KF_VIEW(status_word)};
     uint8_t mac[AES_BLOCK];
+    KF_TRY(kf_scp03_need_response_cipher(channel));
     KF_TRY(kf_cmac_parts(channel->session_rmac, parts, 3, mac));
     if (!kf_equal_constant_time(mac, given.data, mac_size)) return KF_ERR_RESPONSE_MAC;
     if ((exchange->level & KF_LEVEL_R_ENCRYPTION) && body.size > 0)

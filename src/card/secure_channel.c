@@ -126,6 +126,7 @@ static void clear_channel(kf_secure_channel *channel)
     kf_cipher_free(&channel->session_mac);
     kf_cipher_free(&channel->session_mac_left);
     kf_cipher_free(&channel->session_rmac);
+    kf_secret_free(&channel->response_key);
     kf_cipher_free(&channel->session_rmac_left);
     kf_cipher_free(&channel->data_encryption);
     kf_command_list_clear(&channel->sent);

@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <openssl/evp.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "crypto/cipher_state.h"
@@ -61,20 +60,13 @@ static void destroy_spare(void *ciphers)
             destroy(all->items[kind][--all->count[kind]]);
 }
 
-/* The thread that ends the process runs no destructors of thread-specific data. */
-static void destroy_own_spare(void)
-{
-    destroy_spare(&spare);
-}
-
 static void fetch_all(void)
 {
     for (size_t i = 0; i < KIND_COUNT; i++) {
         fetched_cbc[i] = EVP_CIPHER_fetch(NULL, cipher_kinds[i].cbc, NULL);
         fetched_ecb[i] = EVP_CIPHER_fetch(NULL, cipher_kinds[i].ecb, NULL);
     }
-    /* Behind the fetches: what was registered last runs first, and OpenSSL is still there then. */
-    spare_kept = atexit(destroy_own_spare) == 0 && pthread_key_create(&spare_end, destroy_spare) == 0;
+    spare_kept = pthread_key_create(&spare_end, destroy_spare) == 0;
 }
 
 static kf_code find_kind(kf_algorithm algorithm, size_t key_size, size_t *ret_index)
@@ -243,9 +235,11 @@ static kf_code run_blocks(EVP_CIPHER_CTX *context, kf_view input, uint8_t *outpu
 
 kf_code kf_chain_continue(kf_cipher *cipher, uint8_t *blocks, size_t size)
 {
+    int written = 0;
     if (size == 0) return KF_OK;
-    KF_TRY(run_blocks(cipher->chain, kf_view_of(blocks, size), blocks));
-    memcpy(cipher->vector, blocks + size - cipher->block_size, cipher->block_size);
+    if (size > INT_MAX) return KF_ERR_ARGUMENT;
+    if (EVP_EncryptUpdate(cipher->chain, blocks, &written, blocks, (int)size) != 1) return KF_ERR_CRYPTO;
+    kf_copy_block(cipher->vector, blocks + size - cipher->block_size, cipher->block_size);
     return KF_OK;
 }
 
@@ -272,9 +266,9 @@ static kf_code encrypt_few(kf_cipher *cipher, kf_view input, uint8_t *ret_output
     size_t size = cipher->block_size;
     KF_CLEANUP(kf_wipe_block16) uint8_t block[KF_BLOCK_MAX];
     for (size_t offset = 0; offset < input.size; offset += size) {
-        memcpy(block, input.data + offset, size);
+        kf_copy_block(block, input.data + offset, size);
         KF_TRY(kf_chain_start(cipher, block, size));
-        memcpy(ret_output + offset, block, size);
+        kf_copy_block(ret_output + offset, block, size);
     }
     return KF_OK;
 }

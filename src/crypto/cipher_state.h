@@ -37,20 +37,35 @@ kf_code kf_chain_continue(kf_cipher *cipher, uint8_t *blocks, size_t size) KF_MU
 /* CBC over whole blocks in place, with zeros as the initial vector. */
 kf_code kf_chain_start(kf_cipher *cipher, uint8_t *blocks, size_t size) KF_MUST_USE;
 
-/* target ^= other; eight bytes at a time, because it stands between all block operations. */
+/* target = one ^ other over 16 bytes, in one step: what was stored in halves is loaded whole only slowly. */
+static inline void kf_xor_16(uint8_t *target, const uint8_t *one, const uint8_t *other)
+{
+    uint8_t left[16];
+    uint8_t right[16];
+    memcpy(left, one, sizeof left);
+    memcpy(right, other, sizeof right);
+    for (size_t i = 0; i < sizeof left; i++)
+        left[i] = (uint8_t)(left[i] ^ right[i]);
+    memcpy(target, left, sizeof left);
+}
+
+/* target ^= other; this stands between all block operations. */
 static inline void kf_xor_into(uint8_t *target, const uint8_t *other, size_t size)
 {
     size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t left;
-        uint64_t right;
-        memcpy(&left, target + i, 8);
-        memcpy(&right, other + i, 8);
-        left ^= right;
-        memcpy(target + i, &left, 8);
-    }
+    for (; i + 16 <= size; i += 16)
+        kf_xor_16(target + i, target + i, other + i);
     for (; i < size; i++)
         target[i] = (uint8_t)(target[i] ^ other[i]);
+}
+
+/* A block of 8 or 16 bytes. */
+static inline void kf_copy_block(uint8_t *target, const uint8_t *block, size_t size)
+{
+    if (size == 16)
+        memcpy(target, block, 16);
+    else
+        memcpy(target, block, 8);
 }
 
 /* The last blocks of CBC under a zero vector over many messages of whole blocks and one size, side by side:
