@@ -18,14 +18,31 @@ typedef struct bench_result {
     double nanoseconds[BENCH_CANDIDATES_MAX]; /* for one time, the median of the rounds */
 } bench_result;
 
-/* Runs all candidates in turn, `rounds` times over, after one round that does not count. The median of the
- * rounds' ratios is steadier than a ratio of medians on a busy machine: bench_ratio gives it. */
-bench_result bench_compare(const bench_candidate *candidates, size_t count, void *context, size_t rounds);
-/* How many times as fast candidate `which` of the last bench_compare was as candidate `than`: the median over
- * the rounds. */
-double bench_ratio(size_t which, size_t than);
+/* How fast candidate 0 has to be beside candidate `than`. */
+typedef struct bench_goal {
+    const char *what;
+    size_t than;
+    double least;
+} bench_goal;
 
-/* Prints the candidate's rate and ratio, and whether `least` is reached; counts it. */
+typedef struct bench_plan {
+    size_t rounds;
+    size_t goal_count;
+    bench_goal goals[2];
+} bench_plan;
+
+/* Runs all candidates in turn, round after round, after one round that does not count. Time is that of the
+ * processor. What falls short of a goal is measured again, a few times: a neighbour on the machine slows long
+ * code more than short. */
+bench_result bench_compare(const bench_candidate *candidates, size_t count, void *context,
+                           const bench_plan *plan);
+/* How many times as fast candidate `which` of the last comparison was as candidate `than`: the median of the
+ * rounds' ratios. */
+double bench_ratio(size_t which, size_t than);
+/* Prints each goal and whether it is reached; counts it. */
+void bench_judge(const bench_plan *plan);
+
+/* Prints the ratio, and whether `least` is reached; counts it. */
 void bench_at_least(const char *what, double ratio, double least);
 /* The same for what must not exceed a limit. */
 void bench_at_most(const char *what, double value, double most, const char *unit);

@@ -98,20 +98,11 @@ static __m128i cmac(const raw_key *key, uint8_t *message, size_t size)
     return encrypt(key, _mm_xor_si128(chain, last));
 }
 
-void raw_cmac_chain(const raw_key *key, uint8_t message[32], size_t count)
+void raw_cmac(const raw_key *key, const uint8_t message[32], uint8_t ret_mac[16])
 {
-    for (size_t i = 0; i < count; i++)
-        store(message, cmac(key, message, 32));
-}
-
-void raw_cmac_new_keys(uint8_t key[16], uint8_t message[32], size_t count)
-{
-    raw_key scheduled;
-    for (size_t i = 0; i < count; i++) {
-        raw_key_set(key, &scheduled);
-        store(message, cmac(&scheduled, message, 32));
-        memcpy(key, message, 16);
-    }
+    __m128i block = encrypt(key, load(message));
+    block = _mm_xor_si128(block, _mm_xor_si128(load(message + 16), load(key->k1)));
+    store(ret_mac, encrypt(key, block));
 }
 
 /* Amendment D 4.1.5: label, separator, length, counter, context: 32 bytes in S8 mode. */
@@ -135,28 +126,31 @@ static void derive_key(const raw_key *key, uint8_t constant, const uint8_t conte
 
 static void append_mac(const raw_key *mac_key, uint8_t chain[16], uint8_t *command, size_t size)
 {
-    uint8_t message[16 + 5 + 64 + 16];
+    uint8_t message[16 + SESSION_WRAPPED_MAX + 16];
     memcpy(message, chain, 16);
     memcpy(message + 16, command, size);
     store(chain, cmac(mac_key, message, 16 + size));
     memcpy(command + size, chain, 8);
 }
 
-static void wrap(const raw_key *enc_key, const uint8_t *plain, uint8_t counter, uint8_t *ret_command)
+/* Gives the size without the MAC. */
+static size_t wrap(const raw_key *enc_key, const bench_command *plain, uint8_t counter, uint8_t *ret_command)
 {
     uint8_t block[16] = {0};
+    size_t data_size = plain->size - 5;
+    size_t padded = (data_size / 16 + 1) * 16;
     block[15] = counter;
-    memcpy(ret_command, plain, 5);
+    memcpy(ret_command, plain->bytes, plain->size);
     ret_command[0] |= 0x04;
-    ret_command[4] = 48 + 8;
-    memcpy(ret_command + 5, plain + 5, SESSION_PLAIN_DATA);
-    ret_command[5 + SESSION_PLAIN_DATA] = 0x80;
-    memset(ret_command + 6 + SESSION_PLAIN_DATA, 0, 48 - SESSION_PLAIN_DATA - 1);
+    ret_command[4] = (uint8_t)(padded + 8);
+    ret_command[plain->size] = 0x80;
+    memset(ret_command + plain->size + 1, 0, padded - data_size - 1);
     __m128i chain = encrypt(enc_key, load(block));
-    for (size_t i = 0; i < 3; i++) {
-        chain = encrypt(enc_key, _mm_xor_si128(chain, load(ret_command + 5 + 16 * i)));
-        store(ret_command + 5 + 16 * i, chain);
+    for (size_t i = 0; i < padded; i += 16) {
+        chain = encrypt(enc_key, _mm_xor_si128(chain, load(ret_command + 5 + i)));
+        store(ret_command + 5 + i, chain);
     }
+    return 5 + padded;
 }
 
 void raw_session(const bench_session *session, bench_wrapped *ret_wrapped)
@@ -166,7 +160,7 @@ void raw_session(const bench_session *session, bench_wrapped *ret_wrapped)
     raw_key dek;
     raw_key session_enc;
     raw_key session_mac;
-    raw_key session_rmac;
+    uint8_t session_rmac[16];
     uint8_t context[16];
     uint8_t chain[16] = {0};
     uint8_t cryptogram[16];
@@ -176,7 +170,7 @@ void raw_session(const bench_session *session, bench_wrapped *ret_wrapped)
     raw_key_set(session->enc, &enc);
     expand_key(session->dek, &dek);
     derive_key(&mac, 0x06, context, &session_mac);
-    derive_key(&mac, 0x07, context, &session_rmac);
+    store(session_rmac, derive(&mac, 0x07, 128, context));
     derive_key(&enc, 0x04, context, &session_enc);
     store(cryptogram, derive(&session_mac, 0x00, 64, context));
     if (memcmp(cryptogram, session->answer + 21, 8) != 0) {
@@ -189,9 +183,10 @@ void raw_session(const bench_session *session, bench_wrapped *ret_wrapped)
     memcpy(ret_wrapped->authenticate + 5, cryptogram, 8);
     append_mac(&session_mac, chain, ret_wrapped->authenticate, 13);
     for (size_t i = 0; i < SESSION_COMMANDS; i++) {
-        wrap(&session_enc, session->commands[i], (uint8_t)(i + 1), ret_wrapped->commands[i]);
-        append_mac(&session_mac, chain, ret_wrapped->commands[i], 5 + 48);
+        size_t size = wrap(&session_enc, &session->commands[i], (uint8_t)(i + 1), ret_wrapped->commands[i]);
+        append_mac(&session_mac, chain, ret_wrapped->commands[i], size);
+        ret_wrapped->sizes[i] = size + 8;
     }
     /* Kept from being optimised away. */
-    __asm__ volatile("" : : "g"(&dek), "g"(&session_rmac) : "memory");
+    __asm__ volatile("" : : "g"(&dek), "g"(session_rmac) : "memory");
 }

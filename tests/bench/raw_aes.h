@@ -16,10 +16,8 @@ typedef struct raw_key {
 
 /* Key schedule and CMAC subkeys. */
 void raw_key_set(const uint8_t key[16], raw_key *ret_key);
-/* CMAC of 32 bytes, `count` times, each message beginning with the MAC before it; `chain` holds the last. */
-void raw_cmac_chain(const raw_key *key, uint8_t message[32], size_t count);
-/* The same, each under a new key: the MAC before it. */
-void raw_cmac_new_keys(uint8_t key[16], uint8_t message[32], size_t count);
+/* CMAC of 32 bytes. */
+void raw_cmac(const raw_key *key, const uint8_t message[32], uint8_t ret_mac[16]);
 
 /* A whole session as bench_session describes it; the same bytes as the library's. */
 void raw_session(const bench_session *session, bench_wrapped *ret_wrapped);

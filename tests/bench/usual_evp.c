@@ -73,24 +73,28 @@ static void derive(const uint8_t key[16], uint8_t constant, uint16_t bits, const
 
 static void append_mac(const uint8_t key[16], uint8_t chain[16], uint8_t *command, size_t size)
 {
-    uint8_t message[16 + 5 + 64];
+    uint8_t message[16 + SESSION_WRAPPED_MAX];
     memcpy(message, chain, 16);
     memcpy(message + 16, command, size);
     cmac(key, message, 16 + size, chain);
     memcpy(command + size, chain, 8);
 }
 
-static void wrap(const uint8_t key[16], const uint8_t *plain, uint8_t counter, uint8_t *ret_command)
+/* Gives the size without the MAC. */
+static size_t wrap(const uint8_t key[16], const bench_command *plain, uint8_t counter, uint8_t *ret_command)
 {
     uint8_t vector[16] = {0};
+    size_t data_size = plain->size - 5;
+    size_t padded = (data_size / 16 + 1) * 16;
     vector[15] = counter;
     encrypt(key, NULL, vector, sizeof vector);
-    memcpy(ret_command, plain, 5 + SESSION_PLAIN_DATA);
+    memcpy(ret_command, plain->bytes, plain->size);
     ret_command[0] |= 0x04;
-    ret_command[4] = 48 + 8;
-    ret_command[5 + SESSION_PLAIN_DATA] = 0x80;
-    memset(ret_command + 6 + SESSION_PLAIN_DATA, 0, 48 - SESSION_PLAIN_DATA - 1);
-    encrypt(key, vector, ret_command + 5, 48);
+    ret_command[4] = (uint8_t)(padded + 8);
+    ret_command[plain->size] = 0x80;
+    memset(ret_command + plain->size + 1, 0, padded - data_size - 1);
+    encrypt(key, vector, ret_command + 5, padded);
+    return 5 + padded;
 }
 
 void usual_session(const bench_session *session, bench_wrapped *ret_wrapped)
@@ -114,7 +118,8 @@ void usual_session(const bench_session *session, bench_wrapped *ret_wrapped)
     memcpy(ret_wrapped->authenticate + 5, cryptogram, 8);
     append_mac(session_mac, chain, ret_wrapped->authenticate, 13);
     for (size_t i = 0; i < SESSION_COMMANDS; i++) {
-        wrap(session_enc, session->commands[i], (uint8_t)(i + 1), ret_wrapped->commands[i]);
-        append_mac(session_mac, chain, ret_wrapped->commands[i], 5 + 48);
+        size_t size = wrap(session_enc, &session->commands[i], (uint8_t)(i + 1), ret_wrapped->commands[i]);
+        append_mac(session_mac, chain, ret_wrapped->commands[i], size);
+        ret_wrapped->sizes[i] = size + 8;
     }
 }
