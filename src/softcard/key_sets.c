@@ -51,16 +51,17 @@ uint8_t softcard_key_set_protocol(const softcard_key_set *set)
     size_t des = 0;
     size_t aes = 0;
     size_t size = 0;
-    for (uint8_t identifier = SOFTCARD_KEY_ENC; identifier <= SOFTCARD_KEY_DEK; identifier++) {
-        const softcard_key *key = softcard_key_find(set, identifier);
+    static const uint8_t roles[] = {SOFTCARD_KEY_ENC, SOFTCARD_KEY_MAC, SOFTCARD_KEY_DEK};
+    for (size_t i = 0; i < sizeof roles; i++) {
+        const softcard_key *key = softcard_key_find(set, roles[i]);
         if (key == NULL) return 0;
         if (size != 0 && kf_secret_size(key->value) != size) return 0;
         size = kf_secret_size(key->value);
         des += softcard_key_type_is_des(key->type);
         aes += key->type == SOFTCARD_KEY_TYPE_AES;
     }
-    if (aes == SOFTCARD_KEY_DEK) return SOFTCARD_SCP03;
-    return des == SOFTCARD_KEY_DEK && size == SCP02_KEY_SIZE ? SOFTCARD_SCP02 : 0;
+    if (aes == sizeof roles) return SOFTCARD_SCP03;
+    return des == sizeof roles && size == SCP02_KEY_SIZE ? SOFTCARD_SCP02 : 0;
 }
 
 static bool can_open_channel(const softcard_application *domain, const softcard_key_set *set)

@@ -200,6 +200,35 @@ static void keys_of_both_kinds_are_put_over_scp02(void **state)
     test_card_clear(&test);
 }
 
+/* Every bit of a protected command turned, and every truncation: refused, and nothing written but what counts
+ * sessions. */
+static void damaged_commands_are_refused(void **state)
+{
+    (void)state;
+    test_card test;
+    scp02_host host = {.parameter = 0x15};
+    make_card(&test, "02", "15");
+    for (size_t position = 0; position < 2000; position++) {
+        kf_buffer wrapped = KF_BUFFER_INIT;
+        assert_int_equal(scp02_open(&test, &host, 0, TEST_KEY, 0x03), 0x9000);
+        scp02_wrap(&host, "80E40000094F07F0000000010203", &wrapped);
+        size_t bits = 8 * (wrapped.size - 1);
+        bool turned = position < bits;
+        size_t size = turned ? wrapped.size : position - bits;
+        if (size > wrapped.size - 2 && !turned) {
+            kf_buffer_clear(&wrapped);
+            break;
+        }
+        if (turned) wrapped.data[position / 8] ^= (uint8_t)(0x80U >> position % 8);
+        unsigned saves = test.saves;
+        uint16_t status = test_send(&test, kf_view_of(wrapped.data, size), NULL);
+        assert_true(status != 0x9000 && status != 0x6A88);
+        assert_int_equal(test.saves, saves);
+        kf_buffer_clear(&wrapped);
+    }
+    test_card_clear(&test);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +238,7 @@ int main(void)
         cmocka_unit_test(a_wrong_mac_ends_the_session),
         cmocka_unit_test(wrong_keys_are_counted_and_block_the_set),
         cmocka_unit_test(keys_of_both_kinds_are_put_over_scp02),
+        cmocka_unit_test(damaged_commands_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
