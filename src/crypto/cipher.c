@@ -34,9 +34,15 @@ static EVP_CIPHER *fetched_ecb[KIND_COUNT];
 
 /* Ciphers given back, without their keys, for the thread's next ones: to make OpenSSL's contexts costs more
  * than a session's worth of blocks. */
+typedef struct spare_cipher {
+    kf_cipher *cipher;
+    kf_secret *home; /* what the cipher owns stands here too, to be freed where the cipher is lost */
+    EVP_CIPHER_CTX *contexts[3];
+} spare_cipher;
+
 typedef struct spare_ciphers {
     size_t count[KIND_COUNT];
-    kf_cipher *items[KIND_COUNT][SPARE_MAX];
+    spare_cipher items[KIND_COUNT][SPARE_MAX];
 } spare_ciphers;
 
 static _Thread_local spare_ciphers spare;
@@ -52,12 +58,25 @@ static void destroy(kf_cipher *cipher)
     kf_secret_free(&home);
 }
 
+/* In a child process the memory of secrets is wiped, and with it what its parent kept. */
+static bool is_lost(const spare_cipher *item)
+{
+    return item->cipher->home == NULL;
+}
+
+static void destroy_one(spare_cipher *item)
+{
+    for (size_t i = 0; i < 3; i++)
+        EVP_CIPHER_CTX_free(item->contexts[i]);
+    kf_secret_free(&item->home);
+}
+
 static void destroy_spare(void *ciphers)
 {
     spare_ciphers *all = ciphers;
     for (size_t kind = 0; kind < KIND_COUNT; kind++)
         while (all->count[kind] > 0)
-            destroy(all->items[kind][--all->count[kind]]);
+            destroy_one(&all->items[kind][--all->count[kind]]);
 }
 
 static void fetch_all(void)
@@ -144,12 +163,12 @@ static kf_code take_key(kf_cipher *cipher, const uint8_t *key)
     return set_key(cipher, cipher->chain);
 }
 
-/* In a child process the memory of secrets is wiped, and with it what its parent kept. */
 static kf_cipher *take_spare(size_t kind)
 {
     while (spare.count[kind] > 0) {
-        kf_cipher *cipher = spare.items[kind][--spare.count[kind]];
-        if (cipher->home != NULL) return cipher;
+        spare_cipher *item = &spare.items[kind][--spare.count[kind]];
+        if (!is_lost(item)) return item->cipher;
+        destroy_one(item);
     }
     return NULL;
 }
@@ -171,7 +190,8 @@ static bool keep_spare(kf_cipher *cipher)
     if (!spare_kept || cipher->home == NULL || spare.count[cipher->kind] == SPARE_MAX) return false;
     if (pthread_getspecific(spare_end) == NULL && pthread_setspecific(spare_end, &spare) != 0) return false;
     if (!forget_key(cipher)) return false;
-    spare.items[cipher->kind][spare.count[cipher->kind]++] = cipher;
+    spare.items[cipher->kind][spare.count[cipher->kind]++] =
+        (spare_cipher){cipher, cipher->home, {cipher->chain, cipher->blocks, cipher->decrypt}};
     return true;
 }
 
