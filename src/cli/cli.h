@@ -21,6 +21,7 @@
     X(refill, "refill", "replace the payment key of a filled card by a new generation")                      \
     X(clear, "clear", "delete payment key and personalisation data from a card")                             \
     X(app, "app", "load, list or delete application modules on a card")                                      \
+    X(gp, "gp", "manage a card in a reader here with its own keys")                                          \
     X(category, "category", "manage card categories at the key management unit")                             \
     X(profile, "profile", "manage profiles at the key management unit, check one here")                      \
     X(module, "module", "manage application modules at the key management unit")                             \
