@@ -193,6 +193,7 @@ typedef struct kf_gp_session {
 
 typedef enum kf_gp_opening {
     KF_GP_CONNECT,      /* nothing is selected */
+    KF_GP_SELECT_ONLY,  /* the security domain is selected, whether or not keys are given */
     KF_GP_SELECT,       /* the security domain is selected; a channel is opened where keys are given */
     KF_GP_AUTHENTICATE, /* a channel must be opened */
 } kf_gp_opening;

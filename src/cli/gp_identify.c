@@ -167,7 +167,7 @@ static kf_code answer_of_card(const kf_gp_options *options, kf_buffer *challenge
     kf_card_response response;
     KF_CLEANUP(kf_gp_session_close) kf_gp_session session = {0};
     KF_TRY(kf_gp_option_byte(options, KF_GP_KEY_VERSION, 0, &key_version, error));
-    KF_TRY(kf_gp_session_open(options, KF_GP_SELECT, &session, error));
+    KF_TRY(kf_gp_session_open(options, KF_GP_SELECT_ONLY, &session, error));
     KF_TRY(kf_gp_session_begin(&session, key_version, host_challenge, &response, error));
     kf_buffer_append_bytes(challenge, host_challenge, session.challenge_size);
     kf_buffer_append_bytes(answer, response.bytes, response.size);
@@ -210,20 +210,23 @@ static kf_code print_identity(const kf_gp_options *options, json_t *report, kf_e
 
 kf_code kf_gp_run_identify(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
-    static const kf_gp_usage usage = {
-        .groups = KF_GP_OPTIONS_CARD | KF_GP_OPTIONS_ANSWER,
-        .about =
-            "Tries the keys that everybody knows, by every known method, against one answer to INITIALIZE "
-            "UPDATE: the card's, or one given in hexadecimal."};
+    static const kf_gp_usage usage = {.groups =
+                                          KF_GP_OPTIONS_CARD | KF_GP_OPTIONS_KEYS | KF_GP_OPTIONS_ANSWER,
+                                      .about = "Tries the keys that everybody knows, and a given one, by "
+                                               "every known method, against one answer to INITIALIZE "
+                                               "UPDATE: the card's, or one given in hexadecimal."};
     KF_CLEANUP(kf_gp_options_clear) kf_gp_options options = {0};
     KF_CLEANUP(kf_buffer_clear) kf_buffer challenge = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer answer = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_gp_key_source_clear) kf_gp_key_source given = {0};
     KF_TRY(kf_gp_parse(cli, &usage, argc, argv, &options, error));
+    KF_TRY(kf_gp_key_source_read(&options, false, &given, error));
     bool offline = options.values[KF_GP_ANSWER] != NULL;
     KF_TRY(offline ? offline_answer(&options, &challenge, &answer, error)
                    : answer_of_card(&options, &challenge, &answer, error));
     const kf_gp_probe probe = {.host_challenge = kf_buffer_view(&challenge),
-                               .answer = kf_buffer_view(&answer)};
+                               .answer = kf_buffer_view(&answer),
+                               .given = &given.base};
     KF_CLEANUP(kf_json_free) json_t *matches = NULL;
     KF_CLEANUP(kf_json_free) json_t *report = json_object();
     KF_TRY(kf_gp_identify_matches(&probe, &matches, error));

@@ -312,7 +312,7 @@ static kf_code open_session(kf_gp_session *session, kf_gp_opening opening, kf_er
     KF_TRY(connect_card(session, error));
     if (opening == KF_GP_CONNECT && !with_keys) return KF_OK;
     KF_TRY(kf_gp_session_select(session, error));
-    if (!with_keys) return KF_OK;
+    if (!with_keys || opening == KF_GP_SELECT_ONLY) return KF_OK;
     const kf_gp_authentication authentication = {.source = &session->source, .key_version = key_version};
     return kf_gp_session_authenticate(session, &authentication, error);
 }

@@ -16,7 +16,7 @@ OTHER_KEY = "A0112233445566778899AABBCCDDEEF1"
 KDD = "00112233445566778899"
 PACKAGE = bytes.fromhex("D2760000850101")
 APPLET = bytes.fromhex("D276000085010101")
-EXTERNAL_AUTHENTICATE, INITIALIZE_UPDATE, PUT_KEY = 0x82, 0x50, 0xD8
+EXTERNAL_AUTHENTICATE, INITIALIZE_UPDATE, PUT_KEY, DELETE, GET_STATUS = 0x82, 0x50, 0xD8, 0xE4, 0xF2
 VARIANTS = {  # personality, protocol
     "SCP03": ("usual", 3), "SCP03 S16": ("scp03-s16", 3), "SCP03 i=00": ("scp03-i00", 3),
     "SCP02 i=15": ("scp02-i15", 2), "SCP02 i=55": ("scp02-i55", 2),
@@ -26,14 +26,15 @@ VARIANTS = {  # personality, protocol
 class Desk:
     """A card, and the program beside it."""
 
-    def __init__(self, site, wire):
+    def __init__(self, site, wire, reader=None):
         self.site = site
         self.wire = wire
+        self.reader = reader or f"socket:{wire.path}"
 
     def gp(self, *arguments, good=True):
         done = subprocess.run([installation.program("keyfill"), "gp", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, timeout=60,
-                              env=dict(os.environ, KEYFILL_READER=f"socket:{self.wire.path}"))
+                              env=dict(os.environ, KEYFILL_READER=self.reader))
         if good is not None:
             checks.same(done.returncode == 0, good, f"success of gp {arguments[0]} ({done.stdout} {done.stderr})")
         return done
@@ -150,6 +151,44 @@ def wrong_key(check):
                 checks.that(secret not in shown, f"{secret} is shown")
 
 
+def broken_proof(check):
+    with desk() as at:
+        with check("new keys that open no channel: the old version is not deleted"):
+            def garble(_, answer):
+                return answer[:20] + bytes([answer[20] ^ 1]) + answer[21:]
+            at.wire.rule(relay.instruction(INITIALIZE_UPDATE, nth=2), garble)
+            done = at.gp("put-key", "--key", TEST_KEY, "--new-key", OTHER_KEY, "--new-version", "31", "--delete-old", good=False)
+            checks.that("version 01 was not deleted" in done.stderr, done.stderr)
+            checks.same(len(at.sent(EXTERNAL_AUTHENTICATE)), 1, "EXTERNAL AUTHENTICATE")
+            checks.same(at.sent(DELETE), [], "DELETE")
+            at.gp("list", "--key", TEST_KEY, "--key-version", "01")
+        with check("a card that confirms other keys: nothing more is sent"):
+            at.wire.rule(relay.instruction(PUT_KEY), lambda command, answer: bytes.fromhex("319000"))
+            sent = len(at.sent(INITIALIZE_UPDATE))
+            at.gp("put-key", "--key", TEST_KEY, "--key-version", "01", "--level", "01", "--new-key", OTHER_KEY, "--new-version", "32",
+                  "--delete-old", good=False)
+            checks.same((len(at.sent(INITIALIZE_UPDATE)), at.sent(DELETE)), (sent + 1, []), "commands")
+        with check("a response MAC that is wrong ends the channel"):
+            at.wire.rule(relay.instruction(GET_STATUS), lambda command, answer: answer[:-3] + bytes([answer[-3] ^ 1]) + answer[-2:])
+            sent = len(at.sent(GET_STATUS))
+            done = at.gp("list", "--key", TEST_KEY, "--key-version", "01", good=False)
+            checks.that("channel is closed" in done.stderr, done.stderr)
+            checks.same(len(at.sent(GET_STATUS)), sent + 1, "GET STATUS")
+
+
+def other_cards(check):
+    with desk("scp02-to-scp03") as at:
+        with check("AES keys put by SCP02 open SCP03"):
+            at.gp("put-key", "--key", TEST_KEY, "--scp", "02", "--new-type", "aes", "--new-key", key_of(32), "--new-version", "30")
+            checks.that(at.ask("list", "--key", key_of(32), "--scp", "03", "--key-version", "30")["items"], "nothing is listed")
+    for personality in ("jcop", "sim", "counts-unfinished"):
+        with desk(personality) as at:
+            with check(f"{personality}: info, list, identify"):
+                at.gp("info")
+                checks.that(at.aids(TEST_KEY), "nothing is listed")
+                checks.that(at.ask("identify")["matches"], "no key is found")
+
+
 def known_methods(check):
     for method, personality in (("visa2", "scp02-i15"), ("emv-cps", "scp02-i55"), ("kdf3", "usual"), ("none", "usual")):
         line = f"{method}(kdd/hex/10,role)" if method != "none" else "none()"
@@ -161,6 +200,8 @@ def known_methods(check):
                 done = at.gp("list", "--master", OTHER_KEY, "--diversify", wrong, good=False)
                 checks.same(len(at.sent(EXTERNAL_AUTHENTICATE)), opened, "EXTERNAL AUTHENTICATE")
                 checks.that(f"the given key by method {method} would have matched" in done.stderr, done.stderr)
+                matches = at.ask("identify", "--key", OTHER_KEY)["matches"]
+                checks.same([(match["key"], match["method"]) for match in matches], [("the given key", method)], "matches")
         with desk(personality, f'  master_key: "{TEST_KEY}"\n  diversification: "{line}"') as at:
             with check(f"{method}: identify finds it, from the card and offline"):
                 found = at.ask("identify")
@@ -172,11 +213,39 @@ def known_methods(check):
                 checks.same(at.sent(EXTERNAL_AUTHENTICATE), [], "EXTERNAL AUTHENTICATE")
 
 
+def through_pcscd(check):
+    """Each protocol and key size by a reader of PC/SC."""
+    name = "through pcscd: list, load, put-key, re-authentication, delete"
+    if installation.pcscd_runs():
+        check.skip(name, "another pcscd runs")
+        return
+    for variant, sizes in (("SCP03", (16, 24, 32)), ("SCP02 i=55", (16,))):
+        with checks.site() as site, check(f"{name} ({variant})"):
+            site.path("logs").mkdir()
+            site.make_card("gp", f'personality: "{VARIANTS[variant][0]}"\niccid: "8986011234567890123"\nimsi: "460001234567890"\n'
+                                 "issuer:\n  published-test-keys: true\n")
+            site.start_pcscd()
+            site.insert("gp")
+            at = Desk(site, None, reader="pcsc:Virtual PCD")
+            path = cap_file(site.path("test.cap"), PACKAGE, [APPLET], padding=900)
+            key = TEST_KEY
+            for size in sizes:
+                at.gp("load", str(path), "--install", "--key", key)
+                checks.that(APPLET.hex().upper() in at.aids(key), "the application is not listed")
+                at.gp("put-key", "--key", key, "--new-key", key_of(size), "--new-version", f"{0x20 + size // 8:02X}", "--delete-old")
+                key = key_of(size)
+                at.gp("delete", PACKAGE.hex(), "--related", "--key", key)
+                checks.that(APPLET.hex().upper() not in at.aids(key), "still there")
+
+
 def main():
     with checks.Checks() as check:
+        through_pcscd(check)
         for name, (personality, protocol) in VARIANTS.items():
             whole_round(check, name, personality, protocol)
         wrong_key(check)
+        broken_proof(check)
+        other_cards(check)
         known_methods(check)
     return check.status
 
