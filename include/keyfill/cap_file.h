@@ -21,12 +21,14 @@ void kf_cap_file_free(kf_cap_file **cap_file);
 
 /* The package's AID: the load file AID to use. */
 kf_view kf_cap_file_package_aid(const kf_cap_file *cap_file);
+/* The package's version. */
 uint8_t kf_cap_file_package_major(const kf_cap_file *cap_file);
 uint8_t kf_cap_file_package_minor(const kf_cap_file *cap_file);
 /* The format's version, as 0x0201 for 2.1. */
 uint16_t kf_cap_file_format_version(const kf_cap_file *cap_file);
 /* The applets' (modules') AIDs, in the file's order; none in a library. */
 size_t kf_cap_file_applet_count(const kf_cap_file *cap_file);
+/* The AID of applet `index`, from 0. */
 kf_view kf_cap_file_applet_aid(const kf_cap_file *cap_file, size_t index);
 /* The load file data block's content: the components in the order Header, Directory, Import, Applet, Class,
  * Method, StaticField, Export, ConstantPool, RefLocation; Descriptor and Debug are left out. For kf_gp_load.

@@ -20,16 +20,19 @@ typedef enum kf_algorithm {
 
 typedef struct kf_cipher kf_cipher;
 
-/* KF_ERR_KEY_SIZE where the key's size does not fit. The key is copied; the caller keeps its own. */
+/* A cipher with `key`, which is copied; the caller keeps its own. KF_ERR_KEY_SIZE where its size does not fit
+ * the algorithm. The caller frees the cipher with kf_cipher_free. */
 kf_code kf_cipher_new(kf_algorithm algorithm, kf_view key, kf_cipher **ret_cipher) KF_MUST_USE;
 kf_code kf_cipher_new_secret(kf_algorithm algorithm, const kf_secret *key,
                              kf_cipher **ret_cipher) KF_MUST_USE;
 /* Another key of the same algorithm and size in the same context: cheaper than a new one. After a failure
  * other than KF_ERR_KEY_SIZE the cipher can only be freed. */
 kf_code kf_cipher_rekey(kf_cipher *cipher, kf_view key) KF_MUST_USE;
-/* Wipes, frees, sets NULL. */
+/* Overwrites the key wherever it stands, and sets NULL; NULL and pointers to NULL are fine. The contexts, now
+ * without a key, may be kept for the thread's next cipher. */
 void kf_cipher_free(kf_cipher **cipher);
 
+/* What the cipher is; sizes in bytes. */
 kf_algorithm kf_cipher_algorithm(const kf_cipher *cipher);
 size_t kf_cipher_block_size(const kf_cipher *cipher); /* 8 or 16 */
 size_t kf_cipher_key_size(const kf_cipher *cipher);
@@ -37,12 +40,14 @@ size_t kf_cipher_key_size(const kf_cipher *cipher);
 /* ECB over whole blocks: `input.size` is a multiple of the block size (else KF_ERR_ARGUMENT); as many bytes
  * come out. In place is fine. */
 kf_code kf_cipher_encrypt_blocks(kf_cipher *cipher, kf_view input, uint8_t *ret_output) KF_MUST_USE;
+/* The inverse, with the same sizes and errors. */
 kf_code kf_cipher_decrypt_blocks(kf_cipher *cipher, kf_view input, uint8_t *ret_output) KF_MUST_USE;
 
 /* CBC over whole blocks without padding (SP 800-38A 6.2); `initial_vector` is one block, NULL for zeros. In
  * place is fine. */
 kf_code kf_cipher_cbc_encrypt(kf_cipher *cipher, const uint8_t *initial_vector, kf_view input,
                               uint8_t *ret_output) KF_MUST_USE;
+/* The inverse, with the same sizes and errors. */
 kf_code kf_cipher_cbc_decrypt(kf_cipher *cipher, const uint8_t *initial_vector, kf_view input,
                               uint8_t *ret_output) KF_MUST_USE;
 
@@ -61,7 +66,7 @@ kf_code kf_cmac_many(kf_cipher *cipher, const uint8_t *messages, size_t message_
 kf_code kf_cmac_subkeys(kf_cipher *cipher, uint8_t *ret_k1, uint8_t *ret_k2) KF_MUST_USE;
 
 /* Compares `given` (4 to a block of bytes: the leftmost of the MAC) in constant time. KF_ERR_AUTHENTICATION
- * if it differs. */
+ * if it differs, KF_ERR_ARGUMENT for another size. */
 kf_code kf_cmac_verify(kf_cipher *cipher, kf_view message, kf_view given) KF_MUST_USE;
 
 #endif

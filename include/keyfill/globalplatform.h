@@ -22,6 +22,7 @@ typedef struct kf_aid {
 
 /* KF_ERR_CARD_DATA unless 5 to 16 bytes. */
 kf_code kf_aid_from_view(kf_view bytes, kf_aid *ret_aid) KF_MUST_USE;
+/* The AID's bytes, valid as long as `aid`. */
 kf_view kf_aid_view(const kf_aid *aid);
 
 /* -- selecting, opening, reading -- */
@@ -92,6 +93,7 @@ kf_code kf_gp_install_command(const kf_gp_install_form *form, bool extended, kf_
 kf_code kf_gp_install_commands(const kf_gp_install_form *form, size_t data_max,
                                kf_command_list *commands) KF_MUST_USE;
 
+/* INSTALL [for load] (§11.5.2.3.1). */
 typedef struct kf_gp_install_load {
     kf_view load_file_aid;
     kf_view security_domain_aid; /* empty: the one that receives the command */

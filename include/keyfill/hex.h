@@ -19,6 +19,8 @@ kf_code kf_hex_decode_secret(const char *text, kf_secret **ret_secret) KF_MUST_U
 
 /* Base64 for URLs without padding (RFC 4648 §5). */
 void kf_buffer_append_base64url(kf_buffer *buffer, kf_view bytes);
+/* Appends what the text encodes; the buffer's limit holds. KF_ERR_MALFORMED for other characters, padding,
+ * and bits left over. */
 kf_code kf_base64url_decode_append(const char *text, kf_buffer *buffer) KF_MUST_USE;
 
 /* The digits of up to 80 bytes for a message, "…" behind them if there are more; used where a short text is

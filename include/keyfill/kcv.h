@@ -22,6 +22,8 @@ typedef struct kf_kcv_text {
     char text[2 * KF_KCV_SIZE + 1];
 } kf_kcv_text;
 
+/* The first three bytes of what the form makes of the key. KF_ERR_KEY_SIZE where key and algorithm do not
+ * fit. */
 kf_code kf_kcv_compute(kf_algorithm algorithm, const kf_secret *key, kf_kcv_form form,
                        kf_kcv *ret_kcv) KF_MUST_USE;
 /* Upper-case hex digits. */

@@ -16,14 +16,17 @@ typedef struct kf_secret kf_secret;
 kf_code kf_secret_new(kf_view bytes, kf_secret **ret_secret) KF_MUST_USE;
 /* `size` zero bytes, to be written through kf_secret_expose_writable. */
 kf_code kf_secret_new_zero(size_t size, kf_secret **ret_secret) KF_MUST_USE;
+/* Another secret of the same content. */
 kf_code kf_secret_copy(const kf_secret *secret, kf_secret **ret_secret) KF_MUST_USE;
 /* Wipes, frees, sets NULL; NULL and pointers to NULL are fine. Fits KF_CLEANUP. */
 void kf_secret_free(kf_secret **secret);
 
+/* Bytes. */
 size_t kf_secret_size(const kf_secret *secret);
 /* The bytes themselves, valid as long as the secret. The name is loud on purpose: copies made from it are the
  * caller's to wipe. */
 kf_view kf_secret_expose(const kf_secret *secret);
+/* The same, to be written. */
 uint8_t *kf_secret_expose_writable(kf_secret *secret);
 /* Constant time in the content; sizes are not secret. */
 bool kf_secret_equal(const kf_secret *left, const kf_secret *right);

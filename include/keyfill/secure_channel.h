@@ -59,6 +59,7 @@ kf_code kf_initialize_update_parse(kf_view response, kf_initialize_update *ret_a
 
 /* The highest security level that `protocol` with the options `options` (i) offers. */
 uint8_t kf_secure_channel_best_level(uint8_t protocol, uint8_t options);
+/* Whether that level has response MACs. */
 bool kf_secure_channel_has_response_mac(uint8_t protocol, uint8_t options);
 /* The most data bytes that a short command may have before it is wrapped, under that level. `mac_size`: 8, or
  * 16 in S16 mode. */
@@ -99,6 +100,7 @@ kf_code kf_secure_channel_set_scp02_options(kf_secure_channel *channel, uint8_t 
 
 /* Logical channel of the wrapped commands' class bytes, 0 at first. It is not part of the MAC (GP 11.1.4). */
 void kf_secure_channel_set_logical_channel(kf_secure_channel *channel, unsigned logical_channel);
+/* The card's answer to INITIALIZE UPDATE; valid as long as the channel. */
 const kf_initialize_update *kf_secure_channel_answer(const kf_secure_channel *channel);
 /* The level given to kf_secure_channel_external_authenticate; 0 before. */
 uint8_t kf_secure_channel_level(const kf_secure_channel *channel);
