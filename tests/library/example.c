@@ -16,7 +16,8 @@ int main(void)
     kf_code code = kf_hex_decode_secret("00112233445566778899AABBCCDDEEFF", &base_key);
     if (code == KF_OK) code = kf_diversification_parse("an10922-aes128(number/bcd/8/left-0)", &line, &error);
     if (code == KF_OK)
-        code = kf_diversify(line, KF_AES, base_key, (kf_fields){fields, 1}, KF_ROLE_SINGLE, &card_key, &error);
+        code =
+            kf_diversify(line, KF_AES, base_key, (kf_fields){fields, 1}, KF_ROLE_SINGLE, &card_key, &error);
     if (code == KF_OK) code = kf_kcv_compute(KF_AES, card_key, KF_KCV_GLOBALPLATFORM, &kcv);
     if (code == KF_OK)
         printf("%s\n", kf_kcv_show(kcv).text);
