@@ -13,8 +13,9 @@ typedef struct script_writer {
     const kf_procedure_state *state;
     kf_card_keys keys;
     size_t alternative_count;
-    size_t first_alternative;    /* index in the session */
-    const kf_session_step *next; /* NULL: none */
+    size_t first_alternative; /* index in the session */
+    kf_session_plan plan;
+    const kf_session_step *next; /* in `plan`; NULL: none */
     size_t first_command;        /* commands before it went in an earlier script */
 } script_writer;
 
@@ -172,11 +173,12 @@ static kf_code write_script(script_writer *writer, kf_error *error)
 {
     const kf_procedure_context *context = writer->context;
     const kf_procedure_state *state = writer->state;
-    kf_session_plan plan = kf_plan_sessions(state, context->profile);
-    if (state->session >= plan.count)
+    writer->plan = kf_plan_sessions(state, context->profile);
+    if (state->session >= writer->plan.count)
         return kf_fail(error, KF_ERR_INTERNAL, "the procedure has no session %u", state->session);
-    kf_session_step step = plan.steps[state->session];
-    writer->next = state->session + 1U < plan.count ? &plan.steps[state->session + 1] : NULL;
+    kf_session_step step = writer->plan.steps[state->session];
+    bool last = state->session + 1U == writer->plan.count;
+    writer->next = last ? NULL : &writer->plan.steps[state->session + 1];
 
     kf_initialize_update update;
     KF_TRY(kf_initialize_update_parse(session_answer(state), &update, error));
