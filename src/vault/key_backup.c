@@ -41,7 +41,8 @@ static kf_code put_in_place(kf_key_store *store, kf_vault_keys *own, kf_key_tabl
     kf_key_table_free(&old_table, store->custody);
     kf_secret_free(&old_own.record);
     kf_secret_free(&old_own.receipt);
-    *own = (kf_vault_keys){NULL, NULL, NULL};
+    kf_secret_free(&old_own.audit);
+    *own = (kf_vault_keys){NULL, NULL, NULL, NULL};
     return KF_OK;
 }
 

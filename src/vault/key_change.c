@@ -209,3 +209,25 @@ kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, cons
     if (key == NULL) return kf_fail_plain(error, KF_ERR_ARGUMENT);
     return add_record(store, &accepted, key, ret_entry, error);
 }
+
+kf_code kf_key_store_write_section(kf_key_store *store, kf_key_section section, kf_view bytes,
+                                   kf_error *error)
+{
+    if (bytes.size > KF_KEY_SECTION_MAX)
+        return kf_fail(error, KF_ERR_TOO_LONG, "the key store keeps at most %zu bytes of a kind, not %zu",
+                       KF_KEY_SECTION_MAX, bytes.size);
+    kf_buffer written = KF_BUFFER_INIT;
+    kf_buffer_append(&written, bytes);
+    kf_code code = kf_buffer_status(&written);
+    kf_key_table draft;
+    if (code == KF_OK) code = kf_key_table_draft(&store->table, &draft);
+    if (code != KF_OK) {
+        kf_buffer_clear(&written);
+        return kf_fail_plain(error, code);
+    }
+    kf_buffer old = draft.sections[section];
+    draft.sections[section] = written;
+    code = kf_key_store_commit(store, &draft, error);
+    kf_buffer_clear(code == KF_OK ? &old : &written);
+    return code;
+}

@@ -12,6 +12,7 @@ void kf_vault_keys_clear(kf_vault_keys *keys)
     kf_secret_free(&keys->box_private);
     kf_secret_free(&keys->record);
     kf_secret_free(&keys->receipt);
+    kf_secret_free(&keys->audit);
 }
 
 kf_code kf_key_state_put(const kf_vault_keys *own, const kf_key_table *table, const kf_key_custody *custody,
@@ -21,6 +22,7 @@ kf_code kf_key_state_put(const kf_vault_keys *own, const kf_key_table *table, co
     kf_buffer_append(plain, kf_secret_expose(own->box_private));
     kf_buffer_append(plain, kf_secret_expose(own->record));
     kf_buffer_append(plain, kf_secret_expose(own->receipt));
+    kf_buffer_append(plain, kf_secret_expose(own->audit));
     kf_key_table_put(table, custody, plain);
     return kf_buffer_status(plain);
 }
@@ -37,14 +39,15 @@ static kf_code take_own_keys(kf_cursor *cursor, kf_vault_keys *own)
     KF_TRY(kf_message_take_version(cursor));
     KF_TRY(take_own_key(cursor, &own->box_private));
     KF_TRY(take_own_key(cursor, &own->record));
-    return take_own_key(cursor, &own->receipt);
+    KF_TRY(take_own_key(cursor, &own->receipt));
+    return take_own_key(cursor, &own->audit);
 }
 
 kf_code kf_key_state_take(kf_view plain, const kf_key_custody *custody, kf_vault_keys *ret_own,
                           kf_key_table *ret_table, kf_error *error)
 {
     kf_cursor cursor = kf_cursor_of(plain);
-    kf_vault_keys own = {NULL, NULL, NULL};
+    kf_vault_keys own = {NULL, NULL, NULL, NULL};
     kf_key_table table = {.records = NULL};
     kf_code code = take_own_keys(&cursor, &own);
     if (code == KF_OK) code = kf_key_table_take(&cursor, custody, &table, error);
@@ -84,6 +87,7 @@ static kf_code make_state(kf_key_store *store, kf_error *error)
     KF_TRY(kf_fail_plain(error, kf_box_new(store->box_public, &store->own.box_private)));
     KF_TRY(kf_fail_plain(error, kf_random_secret(KF_VAULT_KEY_SIZE, &store->own.record)));
     KF_TRY(kf_fail_plain(error, kf_random_secret(KF_VAULT_KEY_SIZE, &store->own.receipt)));
+    KF_TRY(kf_fail_plain(error, kf_random_secret(KF_VAULT_KEY_SIZE, &store->own.audit)));
     store->table.records = calloc(1, sizeof(kf_key_record *));
     if (store->table.records == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
     kf_key_entry group = {.category = KF_CATEGORY_DEFAULT,
@@ -227,6 +231,11 @@ const kf_secret *kf_key_store_receipt_key(const kf_key_store *store)
     return store->own.receipt;
 }
 
+const kf_secret *kf_key_store_audit_seed(const kf_key_store *store)
+{
+    return store->own.audit;
+}
+
 const kf_secret *kf_key_store_box_private(const kf_key_store *store)
 {
     return store->own.box_private;
@@ -235,6 +244,11 @@ const kf_secret *kf_key_store_box_private(const kf_key_store *store)
 const uint8_t *kf_key_store_box_public(const kf_key_store *store)
 {
     return store->box_public;
+}
+
+kf_view kf_key_store_section(const kf_key_store *store, kf_key_section section)
+{
+    return kf_buffer_view(&store->table.sections[section]);
 }
 
 uint64_t kf_key_store_peer_revision(const kf_key_store *store, const char *peer)

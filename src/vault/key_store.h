@@ -55,8 +55,27 @@ const kf_diversification *kf_key_store_diversification(const kf_key_store *store
 const kf_secret *kf_key_store_group_key(const kf_key_store *store, uint32_t version, uint32_t *ret_version);
 const kf_secret *kf_key_store_record_key(const kf_key_store *store);  /* AES, 32 bytes */
 const kf_secret *kf_key_store_receipt_key(const kf_key_store *store); /* AES, 32 bytes */
+const kf_secret *
+kf_key_store_audit_seed(const kf_key_store *store); /* Ed25519, 32 bytes: signs audit heads */
 const kf_secret *kf_key_store_box_private(const kf_key_store *store);
 const uint8_t *kf_key_store_box_public(const kf_key_store *store); /* KF_BOX_PUBLIC_SIZE bytes */
+
+/* What else is sealed with the keys, so that nobody without the passphrase can change it: a blob each, whose
+ * form is its owner's affair. Never a secret. */
+typedef enum kf_key_section {
+    KF_SECTION_ROSTER = 0,    /* officers and quorum */
+    KF_SECTION_PROPOSALS = 1, /* proposals that were acted on and have not expired */
+    KF_SECTION_PERMITTED = 2, /* digests of profiles and modules that officers approved */
+    KF_SECTION_CUSTODY = 3,   /* what finds a token's keys again */
+    KF_SECTIONS = 4,
+} kf_key_section;
+#define KF_KEY_SECTION_MAX ((size_t)128 * 1024) /* bytes */
+
+/* Empty where nothing was written. Valid until the next change. */
+kf_view kf_key_store_section(const kf_key_store *store, kf_key_section section);
+/* Durable when it returns KF_OK; raises the revision. KF_ERR_TOO_LONG. */
+kf_code kf_key_store_write_section(kf_key_store *store, kf_key_section section, kf_view bytes,
+                                   kf_error *error) KF_MUST_USE;
 
 /* Adds a key. `entry` gives category, purpose, algorithm, size, state, validity, policy, and version (0: the
  * next); created, KCV and revision are filled in. `key` NULL: it is generated where it is kept. Refused:

@@ -5,13 +5,14 @@
 #include "vault/key_slots.h"
 #include "vault/key_table.h"
 
-#define KF_VAULT_KEY_SIZE 32 /* bytes of record and receipt key */
+#define KF_VAULT_KEY_SIZE 32 /* bytes of each of the vault's own keys */
 
 /* The vault's own keys. */
 typedef struct kf_vault_keys {
     kf_secret *box_private;
     kf_secret *record;
     kf_secret *receipt;
+    kf_secret *audit;
 } kf_vault_keys;
 
 struct kf_key_store {

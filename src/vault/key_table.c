@@ -136,6 +136,8 @@ void kf_key_table_put(const kf_key_table *table, const kf_key_custody *custody, 
         if (kf_buffer_status(&material) != KF_OK && bytes->status == KF_OK) bytes->status = material.status;
         kf_message_put_blob(bytes, kf_buffer_view(&material));
     }
+    for (size_t i = 0; i < KF_SECTIONS; i++)
+        kf_message_put_blob(bytes, kf_buffer_view(&table->sections[i]));
 }
 
 static kf_code take_record(kf_cursor *bytes, const kf_key_custody *custody, kf_key_table *table,
@@ -159,6 +161,17 @@ static kf_code take_record(kf_cursor *bytes, const kf_key_custody *custody, kf_k
     return KF_OK;
 }
 
+static kf_code take_sections(kf_cursor *bytes, kf_key_table *table)
+{
+    for (size_t i = 0; i < KF_SECTIONS; i++) {
+        kf_view section;
+        KF_TRY(kf_message_take_blob(bytes, KF_KEY_SECTION_MAX, &section));
+        kf_buffer_append(&table->sections[i], section);
+        KF_TRY(kf_buffer_status(&table->sections[i]));
+    }
+    return KF_OK;
+}
+
 static kf_code take_content(kf_cursor *bytes, const kf_key_custody *custody, kf_key_table *table,
                             kf_error *error)
 {
@@ -176,7 +189,7 @@ static kf_code take_content(kf_cursor *bytes, const kf_key_custody *custody, kf_
     if (table->records == NULL) return KF_ERR_MEMORY;
     for (uint32_t i = 0; i < count; i++)
         KF_TRY(take_record(bytes, custody, table, error));
-    return KF_OK;
+    return take_sections(bytes, table);
 }
 
 kf_code kf_key_table_take(kf_cursor *bytes, const kf_key_custody *custody, kf_key_table *ret_table,
@@ -200,5 +213,7 @@ void kf_key_table_free(kf_key_table *table, const kf_key_custody *custody)
             custody->release(custody->context, table->records[i]->material);
         kf_key_record_free(&table->records[i]);
     }
+    for (size_t i = 0; i < KF_SECTIONS; i++)
+        kf_buffer_clear(&table->sections[i]);
     kf_key_table_drop(table);
 }

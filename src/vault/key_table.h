@@ -18,9 +18,10 @@ typedef struct kf_key_table {
     kf_key_peer peers[KF_KEY_PEERS_MAX];
     size_t peer_count;
     uint64_t revision;
+    kf_buffer sections[KF_SECTIONS];
 } kf_key_table;
 
-/* A copy that shares the records. */
+/* A copy that shares records and sections. */
 kf_code kf_key_table_draft(const kf_key_table *table, kf_key_table *ret_draft) KF_MUST_USE;
 /* Frees the list alone. */
 void kf_key_table_drop(kf_key_table *table);

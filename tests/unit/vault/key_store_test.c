@@ -419,6 +419,35 @@ static void a_backup_restored_onto_an_empty_machine_has_the_same_check_values(vo
     }
 }
 
+static void a_section_is_kept_with_the_keys_and_a_failed_write_leaves_the_old_one(void **state)
+{
+    (void)state;
+    kf_error error = {KF_OK, ""};
+    key_folder folder;
+    kf_key_store *store = NULL;
+    key_folder_make(&folder);
+    assert_int_equal(open_store(&folder, passphrase, &store, &error), KF_OK);
+    assert_int_equal(kf_key_store_section(store, KF_SECTION_ROSTER).size, 0);
+    kf_view first = kf_view_of_text("first");
+    uint64_t revision = kf_key_store_revision(store);
+    assert_int_equal(kf_key_store_write_section(store, KF_SECTION_ROSTER, first, &error), KF_OK);
+    assert_int_equal(kf_key_store_revision(store), revision + 1);
+    static uint8_t too_long[KF_KEY_SECTION_MAX + 1];
+    assert_int_equal(
+        kf_key_store_write_section(store, KF_SECTION_ROSTER, kf_view_of(too_long, sizeof too_long), &error),
+        KF_ERR_TOO_LONG);
+    kf_key_entry wanted = payment_entry("cn-north");
+    (void)add_key(store, &wanted);
+    kf_key_store_free(&store);
+    assert_int_equal(open_store(&folder, passphrase, &store, &error), KF_OK);
+    kf_view found = kf_key_store_section(store, KF_SECTION_ROSTER);
+    assert_int_equal(found.size, first.size);
+    assert_memory_equal(found.data, first.data, first.size);
+    assert_int_equal(kf_key_store_section(store, KF_SECTION_PERMITTED).size, 0);
+    kf_key_store_free(&store);
+    key_folder_remove(&folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -432,6 +461,7 @@ int main(void)
         cmocka_unit_test(states_follow_sp_800_57_and_destroying_removes_the_key),
         cmocka_unit_test(keys_are_derived_only_while_active_or_deactivated),
         cmocka_unit_test(policies_that_cannot_work_are_refused),
+        cmocka_unit_test(a_section_is_kept_with_the_keys_and_a_failed_write_leaves_the_old_one),
         cmocka_unit_test(a_backup_restored_onto_an_empty_machine_has_the_same_check_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
