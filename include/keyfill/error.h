@@ -93,6 +93,9 @@ enum {
     X(KF_ERR_STATE, 715, KF_EXIT_REFUSED, 409, "the card's state does not allow this")                       \
     X(KF_ERR_REVISION, 716, KF_EXIT_REFUSED, 409, "the revision is not newer")                               \
     X(KF_ERR_PROFILE, 717, KF_EXIT_USAGE, 422, "the profile is wrong or not permitted")                      \
+    X(KF_ERR_OFFICERS, 730, KF_EXIT_REFUSED, 403, "it takes the signatures of officers of the roster")       \
+    X(KF_ERR_EXPIRED, 731, KF_EXIT_REFUSED, 409, "the proposal has expired")                                 \
+    X(KF_ERR_SPENT, 732, KF_EXIT_REFUSED, 409, "the proposal was acted on already")                          \
     /* units */                                                                                              \
     X(KF_ERR_OPERATION, 810, KF_EXIT_USAGE, 400, "no such operation")                                        \
     X(KF_ERR_CATEGORY, 811, KF_EXIT_REFUSED, 422, "no category fits")                                        \

@@ -20,6 +20,8 @@ typedef enum kf_vault_kind {
     KF_VAULT_BACKUP = 6,
     KF_VAULT_RESTORE = 7,
     KF_VAULT_RESUME = 8, /* the front's first request: the last receipt it holds */
+    KF_VAULT_PROPOSAL = 9, /* an act that officers signed */
+    KF_VAULT_ROSTER = 11,  /* who the officers are, and what they approved */
     KF_VAULT_PROCEDURE_BEGIN = 32,
     KF_VAULT_PROCEDURE_ADVANCE = 33,
 } kf_vault_kind;
