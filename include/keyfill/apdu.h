@@ -64,6 +64,17 @@ kf_code kf_command_extend(kf_view apdu, size_t le, kf_buffer *extended) KF_MUST_
 /* Whether the class byte announces secure messaging. */
 bool kf_class_is_secure(uint8_t cla);
 
+/* -- transmission: what a reader's driver does for every command -- */
+
+/* Appends the command as T=0 carries it (ISO/IEC 7816-3 §12.2): case 1 gets P3 = 00, case 4 loses its Le,
+ * since the card offers its data by 61xx. KF_ERR_APDU for an extended command, which T=0 has not. */
+kf_code kf_command_for_t0(kf_view apdu, kf_buffer *tpdu) KF_MUST_USE;
+/* Appends what is sent after `sent` was answered with `status_word` (ISO/IEC 7816-4 §5.3.4): GET RESPONSE on
+ * the same logical channel for 61xx; for 6Cxx the same command with that Le, where it has no data to be
+ * processed twice. Nothing where the answer is whole. Data come piece by piece, the last piece with the
+ * status word. */
+kf_code kf_command_continue(kf_view sent, uint16_t status_word, kf_buffer *next) KF_MUST_USE;
+
 /* Several commands, one behind another, each owning its bytes. Initialise with {0}. */
 #define KF_COMMAND_LIST_MAX 2048
 typedef struct kf_command_list {

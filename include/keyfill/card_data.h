@@ -122,6 +122,18 @@ const char *kf_gp_state_text(kf_gp_scope scope, uint8_t state);
 #define KF_GP_CONFIRMATION_COUNTER 0xC2u
 kf_code kf_gp_counter_parse(kf_view data, uint16_t tag, uint32_t *ret_counter) KF_MUST_USE;
 
+/* What a security domain answers to SELECT (table 11-79: file control information, 6F). Views are empty where
+ * it is not told. */
+typedef struct kf_gp_select_answer {
+    kf_view aid;             /* 84 */
+    kf_view management_data; /* 73: as card recognition data has it */
+    kf_view life_cycle_data; /* 9F6E: application production life cycle data */
+    size_t command_data_max; /* 9F65: the most data bytes of a command; 0: not told */
+    kf_view proprietary;     /* A5 */
+} kf_gp_select_answer;
+/* KF_ERR_CARD_DATA where it is no 6F with an A5 or 84 in it. */
+kf_code kf_gp_select_answer_parse(kf_view data, kf_gp_select_answer *ret_answer) KF_MUST_USE;
+
 /* One application of GET DATA 2F00, or of EF.DIR (ISO/IEC 7816-4 §8.2.1.1, TS 102 221 §13.1): template 61. */
 typedef struct kf_application_template {
     kf_view aid;   /* 4F */

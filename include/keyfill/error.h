@@ -85,6 +85,7 @@ enum {
     X(KF_ERR_AUDIT, 612, KF_EXIT_REFUSED, 500, "the audit chain is broken")                                  \
     /* vault */                                                                                              \
     X(KF_ERR_VAULT, -700, KF_EXIT_UNREACHABLE, 503, "the vault does not answer")                             \
+    X(KF_ERR_UNAVAILABLE, -701, KF_EXIT_UNREACHABLE, 503, "the token with the base keys does not answer")    \
     X(KF_ERR_KEY_STORE, 710, KF_EXIT_REFUSED, 500, "the key store cannot be used")                           \
     X(KF_ERR_NO_KEY, 711, KF_EXIT_REFUSED, 404, "no such key")                                               \
     X(KF_ERR_KEY_POLICY, 712, KF_EXIT_REFUSED, 403, "the key's policy forbids this")                         \

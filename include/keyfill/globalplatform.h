@@ -29,6 +29,8 @@ kf_view kf_aid_view(const kf_aid *aid);
 
 /* SELECT by name, first occurrence (§11.9); an empty AID selects the issuer security domain. */
 kf_code kf_gp_select(kf_view aid, kf_buffer *apdu) KF_MUST_USE;
+/* SELECT by name, next occurrence (P2 = 02): the next application whose AID begins with `aid`. */
+kf_code kf_gp_select_next(kf_view aid, kf_buffer *apdu) KF_MUST_USE;
 /* `host_challenge`: 8 bytes (SCP03 S16: 16). `key_version` 00: the card chooses (Amendment D 7.1.1). */
 kf_code kf_gp_initialize_update(uint8_t key_version, kf_view host_challenge, kf_buffer *apdu) KF_MUST_USE;
 /* GET DATA (§11.3) for a tag of one or two bytes: 9F7F CPLC, 66, 67, E0, 42, 45, CF, C1. */

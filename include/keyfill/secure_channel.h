@@ -115,7 +115,7 @@ kf_code kf_secure_channel_external_authenticate(kf_secure_channel *channel, uint
 
 /* What unwrapping the response to one command needs, besides the session keys. No secret; may be stored. */
 typedef struct kf_exchange {
-    uint8_t level;
+    uint8_t level; /* with bits of the channel's own above 3F */
     uint8_t mac_chaining_value[16];
     uint64_t encryption_counter;
 } kf_exchange;
@@ -133,6 +133,20 @@ kf_code kf_secure_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, k
  * closed. KF_ERR_CHANNEL where it was already, and for a response of SCP02 out of order. */
 kf_code kf_secure_channel_unwrap(kf_secure_channel *channel, const kf_exchange *exchange, kf_view response,
                                  kf_buffer *data, uint16_t *ret_status_word) KF_MUST_USE;
+
+/* Appends BEGIN R-MAC SESSION, wrapped (Card Specification E.5.3, Amendment D 7.1.3): until END the responses
+ * have a MAC. `level`: 10; SCP03 also 30; SCP02 also 00, where the answer to END alone has one, which covers
+ * all between. `data`: up to 24 bytes, such as a challenge. The answer is unwrapped as any other; with
+ * another status word than 9000 nothing has begun. Under SCP02 all responses before it are unwrapped first,
+ * and the first response MAC is chained to the C-MAC of EXTERNAL AUTHENTICATE. KF_ERR_CHANNEL where the
+ * card's i has no response MACs, the channel has them already, or the level does not go with its own. */
+kf_code kf_secure_channel_begin_r_mac(kf_secure_channel *channel, uint8_t level, kf_view data,
+                                      kf_buffer *wrapped, kf_exchange *ret_exchange) KF_MUST_USE;
+/* Appends END R-MAC SESSION, wrapped: the channel is back at the level from before. Unwrapping its answer
+ * checks the session's response MAC; under SCP02 that is the data. KF_ERR_CHANNEL where no session was begun.
+ */
+kf_code kf_secure_channel_end_r_mac(kf_secure_channel *channel, kf_buffer *wrapped,
+                                    kf_exchange *ret_exchange) KF_MUST_USE;
 
 /* Appends `plain` encrypted as a key or other sensitive data for PUT KEY and STORE DATA: SCP03 the static
  * DEK, AES-CBC with zero IV (Amendment D 6.2.8); SCP02 the session DEK, 3DES-ECB (E.4.7). `plain` is a

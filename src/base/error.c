@@ -57,7 +57,11 @@ kf_code kf_error_prefix(kf_error *error, const char *format, ...)
     if (vsnprintf(context, sizeof context, format, arguments) < 0) context[0] = '\0';
     va_end(arguments);
     kf_error inner = *error;
-    return kf_fail(error, inner.code, "%.200s: %.300s", context, kf_error_text(&inner));
+    /* Who found the fault may have named the same thing already. */
+    const char *text = kf_error_text(&inner);
+    size_t length = strlen(context);
+    if (length > 0 && strncmp(text, context, length) == 0 && text[length] == ':') return inner.code;
+    return kf_fail(error, inner.code, "%.200s: %.300s", context, text);
 }
 
 const char *kf_error_text(const kf_error *error)

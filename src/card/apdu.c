@@ -147,6 +147,38 @@ kf_code kf_command_extend(kf_view apdu, size_t le, kf_buffer *extended)
     return kf_command_encode(&command, extended);
 }
 
+kf_code kf_command_for_t0(kf_view apdu, kf_buffer *tpdu)
+{
+    kf_command command;
+    KF_TRY(kf_command_parse(apdu, &command));
+    if (command.extended) return KF_ERR_APDU;
+    if (command.data.size > 0) command.has_le = false;
+    KF_TRY(kf_command_encode(&command, tpdu));
+    if (command.data.size == 0 && !command.has_le) kf_buffer_append_u8(tpdu, 0x00);
+    return kf_buffer_status(tpdu);
+}
+
+/* GET RESPONSE on the command's logical channel (ISO/IEC 7816-4 §5.4.1), without secure messaging. The class
+ * of GSM cards, A0, keeps its own. */
+static kf_code append_get_response(uint8_t cla, uint8_t available, kf_buffer *next)
+{
+    uint8_t plain = cla == 0xA0 ? cla : kf_class_with_channel(0x00, kf_class_channel(cla));
+    const kf_command command = {
+        plain, 0xC0, 0x00, 0x00, {NULL, 0}, true, available == 0 ? KF_COMMAND_LE_MAX : available, false};
+    return kf_command_encode(&command, next);
+}
+
+kf_code kf_command_continue(kf_view sent, uint16_t status_word, kf_buffer *next)
+{
+    kf_command command;
+    KF_TRY(kf_command_parse(sent, &command));
+    uint8_t count = (uint8_t)status_word;
+    if (status_word >> 8 == 0x61) return append_get_response(command.cla, count, next);
+    if (status_word >> 8 != 0x6C || command.data.size > 0 || !command.has_le) return KF_OK;
+    command.le = count == 0 ? KF_COMMAND_LE_MAX : count;
+    return kf_command_encode(&command, next);
+}
+
 kf_buffer *kf_command_list_append(kf_command_list *list)
 {
     if (list->count >= KF_COMMAND_LIST_MAX) return NULL;

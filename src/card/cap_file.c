@@ -46,6 +46,9 @@ struct kf_cap_file {
     uint16_t format_version;
     size_t applet_count;
     kf_aid applets[KF_CAP_APPLETS_MAX];
+    size_t import_count;
+    kf_cap_import imports[KF_CAP_IMPORTS_MAX];
+    kf_cap_sizes sizes;
     kf_buffer load_data;
 };
 
@@ -67,9 +70,6 @@ static void archive_discard(zip_t **archive)
 
 static kf_code open_archive(kf_view bytes, zip_t **ret_archive, kf_error *error)
 {
-    if (bytes.size > KF_CAP_FILE_MAX)
-        return kf_fail(error, KF_ERR_CAP_FILE, "the CAP file has %zu bytes; %zu are the most", bytes.size,
-                       KF_CAP_FILE_MAX);
     zip_error_t reason;
     zip_error_init(&reason);
     zip_t *archive = NULL;
@@ -162,7 +162,40 @@ static kf_code read_component(zip_t *archive, zip_uint64_t index, cap_components
     return check_component(component, kf_buffer_view(&read->items[component]), error);
 }
 
-static kf_code read_components(kf_view bytes, cap_components *read, kf_error *error)
+static size_t component_with_tag(uint8_t tag)
+{
+    size_t i = 0;
+    while (i < COMPONENT_COUNT && components[i].tag != tag)
+        i++;
+    return i;
+}
+
+/* §6.1: the components alone; those that are not loaded (Descriptor, Debug, a converter's own) are skipped.
+ */
+static kf_code read_stream(kf_view bytes, cap_components *read, kf_error *error)
+{
+    kf_cursor cursor = kf_cursor_of(bytes);
+    while (!kf_cursor_at_end(&cursor)) {
+        kf_view whole = cursor.rest;
+        kf_view content;
+        uint8_t tag;
+        uint16_t size;
+        if (kf_cursor_u8(&cursor, &tag) != KF_OK || kf_cursor_u16(&cursor, &size) != KF_OK ||
+            kf_cursor_take(&cursor, size, &content) != KF_OK)
+            return kf_fail(error, KF_ERR_CAP_FILE,
+                           "the component at byte %zu is cut off: the file is not whole",
+                           bytes.size - whole.size);
+        size_t component = component_with_tag(tag);
+        if (component == COMPONENT_COUNT) continue;
+        if (read->items[component].size > 0)
+            return kf_fail(error, KF_ERR_CAP_FILE, "%s stands in the file twice", components[component].name);
+        kf_buffer_append(&read->items[component], kf_view_part(whole, 0, (size_t)size + 3));
+        KF_TRY(kf_fail_plain(error, kf_buffer_status(&read->items[component])));
+    }
+    return KF_OK;
+}
+
+static kf_code read_archive(kf_view bytes, cap_components *read, kf_error *error)
 {
     KF_CLEANUP(archive_discard) zip_t *archive = NULL;
     KF_TRY(open_archive(bytes, &archive, error));
@@ -172,6 +205,17 @@ static kf_code read_components(kf_view bytes, cap_components *read, kf_error *er
                        (long long)count, KF_CAP_ENTRIES_MAX);
     for (zip_int64_t i = 0; i < count; i++)
         KF_TRY(read_component(archive, (zip_uint64_t)i, read, error));
+    return KF_OK;
+}
+
+static kf_code read_components(kf_view bytes, cap_components *read, kf_error *error)
+{
+    if (bytes.size > KF_CAP_FILE_MAX)
+        return kf_fail(error, KF_ERR_CAP_FILE, "the CAP file has %zu bytes; %zu are the most", bytes.size,
+                       KF_CAP_FILE_MAX);
+    if (bytes.size == 0) return kf_fail(error, KF_ERR_CAP_FILE, "the file is empty: no CAP file");
+    bool stream = bytes.data[0] == components[HEADER].tag;
+    KF_TRY(stream ? read_stream(bytes, read, error) : read_archive(bytes, read, error));
     for (size_t i = 0; i < COMPONENT_COUNT; i++)
         if (components[i].required && read->items[i].size == 0)
             return kf_fail(error, KF_ERR_CAP_FILE, "%s is missing: this is no CAP file", components[i].name);
@@ -229,6 +273,51 @@ static kf_code parse_applets(kf_view content, kf_cap_file *cap_file, kf_error *e
     return KF_OK;
 }
 
+/* §6.7. */
+static kf_code parse_imports(kf_view content, kf_cap_file *cap_file, kf_error *error)
+{
+    kf_cursor cursor = kf_cursor_of(content);
+    uint8_t count = 0;
+    bool complete = kf_cursor_skip(&cursor, 3) == KF_OK && kf_cursor_u8(&cursor, &count) == KF_OK;
+    if (count > KF_CAP_IMPORTS_MAX)
+        return kf_fail(error, KF_ERR_CAP_FILE, "Import.cap: %u packages; %d are the most", (unsigned)count,
+                       KF_CAP_IMPORTS_MAX);
+    for (size_t i = 0; complete && i < count; i++) {
+        kf_cap_import *import = &cap_file->imports[i];
+        complete = kf_cursor_u8(&cursor, &import->minor) == KF_OK &&
+                   kf_cursor_u8(&cursor, &import->major) == KF_OK &&
+                   take_aid(&cursor, &import->package_aid) == KF_OK;
+    }
+    if (!complete || !kf_cursor_at_end(&cursor))
+        return kf_fail(error, KF_ERR_CAP_FILE,
+                       "Import.cap: its length does not fit %u packages, or an AID has not 5 to 16 bytes",
+                       (unsigned)count);
+    cap_file->import_count = count;
+    return KF_OK;
+}
+
+/* §6.11: the image's size comes first. A converter that leaves it out has no static fields. */
+static size_t static_image_size(kf_view content)
+{
+    kf_cursor cursor = kf_cursor_of(content);
+    uint16_t size = 0;
+    if (kf_cursor_skip(&cursor, 3) != KF_OK || kf_cursor_u16(&cursor, &size) != KF_OK) return 0;
+    return size;
+}
+
+static kf_cap_sizes measure(const cap_components *read)
+{
+    static const uint8_t staying[] = {APPLET, CLASS, METHOD, EXPORT, CONSTANT_POOL};
+    kf_cap_sizes sizes = {.code = read->items[METHOD].size - 3,
+                          .static_fields = static_image_size(kf_buffer_view(&read->items[STATIC_FIELD]))};
+    for (size_t i = 0; i < COMPONENT_COUNT; i++)
+        sizes.load_data += read->items[i].size;
+    sizes.on_card = sizes.static_fields;
+    for (size_t i = 0; i < sizeof(staying); i++)
+        sizes.on_card += read->items[staying[i]].size;
+    return sizes;
+}
+
 static kf_code build(const cap_components *read, kf_cap_file *cap_file, kf_error *error)
 {
     KF_TRY(parse_header(kf_buffer_view(&read->items[HEADER]), cap_file, error));
@@ -239,7 +328,9 @@ static kf_code build(const cap_components *read, kf_cap_file *cap_file, kf_error
     if (kf_buffer_status(&cap_file->load_data) == KF_ERR_TOO_LONG)
         return kf_fail(error, KF_ERR_CAP_FILE, "the components have more than %zu bytes together",
                        KF_CAP_LOAD_MAX);
-    return kf_fail_plain(error, kf_buffer_status(&cap_file->load_data));
+    KF_TRY(kf_fail_plain(error, kf_buffer_status(&cap_file->load_data)));
+    cap_file->sizes = measure(read);
+    return parse_imports(kf_buffer_view(&read->items[IMPORT]), cap_file, error);
 }
 
 kf_code kf_cap_file_parse(kf_view archive, kf_cap_file **ret_cap_file, kf_error *error)
@@ -292,6 +383,21 @@ kf_view kf_cap_file_applet_aid(const kf_cap_file *cap_file, size_t index)
 {
     if (index >= cap_file->applet_count) return kf_view_of(NULL, 0);
     return kf_aid_view(&cap_file->applets[index]);
+}
+
+size_t kf_cap_file_import_count(const kf_cap_file *cap_file)
+{
+    return cap_file->import_count;
+}
+
+const kf_cap_import *kf_cap_file_import(const kf_cap_file *cap_file, size_t index)
+{
+    return index < cap_file->import_count ? &cap_file->imports[index] : NULL;
+}
+
+kf_cap_sizes kf_cap_file_sizes(const kf_cap_file *cap_file)
+{
+    return cap_file->sizes;
 }
 
 kf_view kf_cap_file_load_data(const kf_cap_file *cap_file)

@@ -18,6 +18,29 @@ kf_code kf_gp_counter_parse(kf_view data, uint16_t tag, uint32_t *ret_counter)
     return KF_OK;
 }
 
+kf_code kf_gp_select_answer_parse(kf_view data, kf_gp_select_answer *ret_answer)
+{
+    kf_cursor cursor = kf_cursor_of(data);
+    kf_tlv template;
+    kf_view size;
+    kf_gp_select_answer answer = {0};
+    if (kf_tlv_read(&cursor, &template) != KF_OK || template.tag != 0x6F || !kf_cursor_at_end(&cursor) ||
+        kf_tlv_check(template.value) != KF_OK)
+        return KF_ERR_CARD_DATA;
+    bool named = kf_tlv_find(template.value, 0x84, &answer.aid);
+    if (answer.aid.size > KF_AID_MAX) return KF_ERR_CARD_DATA;
+    if (!kf_tlv_find(template.value, 0xA5, &answer.proprietary) && !named) return KF_ERR_CARD_DATA;
+    (void)kf_tlv_find(answer.proprietary, 0x73, &answer.management_data);
+    (void)kf_tlv_find(answer.proprietary, 0x9F6E, &answer.life_cycle_data);
+    if (kf_tlv_find(answer.proprietary, 0x9F65, &size)) {
+        if (size.size == 0 || size.size > 2) return KF_ERR_CARD_DATA;
+        for (size_t i = 0; i < size.size; i++)
+            answer.command_data_max = (answer.command_data_max << 8) | size.data[i];
+    }
+    *ret_answer = answer;
+    return KF_OK;
+}
+
 kf_code kf_applications_of_answer(kf_view data, kf_view *ret_templates)
 {
     kf_cursor cursor = kf_cursor_of(data);

@@ -42,9 +42,28 @@ struct kf_secure_channel {
     uint64_t encryption_counter;
     bool refused;                  /* a response MAC was wrong, or the channel was closed */
     kf_command_list sent;          /* SCP02 with R-MAC: what the response MACs cover, by counter */
+    uint64_t sent_before;          /* SCP02 with R-MAC: the counter of the command before the first of them */
     uint64_t answered;             /* SCP02 with R-MAC: the counter of the last response */
+    bool r_mac_session;            /* begun by BEGIN R-MAC SESSION */
+    uint8_t r_mac_level;           /* what that asked for: 00, 10 or 30 */
     uint8_t response_mac_chain[8]; /* SCP02: the response MAC before */
 };
+
+/* Bits of kf_exchange.level above those of the protocol: what BEGIN and END R-MAC SESSION change. */
+#define KF_EXCHANGE_BEGINS 0x40u  /* the answer to BEGIN: bare; another status than 9000 begins nothing */
+#define KF_EXCHANGE_COUNTED 0x80u /* SCP02: bare, but the next response MAC covers it */
+#define KF_EXCHANGE_ENDS 0xC0u    /* SCP02: the answer to END, whose data are the response MAC */
+#define KF_EXCHANGE_KIND 0xC0u
+
+/* SCP02: keeps the command for the response MACs, checks what the answer to it must hold, and advances the
+ * chain. */
+kf_code kf_scp02_count_response(kf_secure_channel *channel, const kf_exchange *exchange,
+                                const kf_response *response) KF_MUST_USE;
+
+/* The parts of kf_secure_channel_wrap that BEGIN and END share with it: `kind` goes into the exchange's
+ * level. */
+kf_code kf_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, uint8_t kind, kf_buffer *wrapped,
+                        kf_exchange *ret_exchange) KF_MUST_USE;
 
 /* SCP03: makes session_rmac, unless it is there. */
 kf_code kf_scp03_need_response_cipher(kf_secure_channel *channel) KF_MUST_USE;

@@ -81,6 +81,12 @@ kf_code kf_gp_select(kf_view aid, kf_buffer *apdu)
     return kf_gp_append_command(KF_GP_CLASS_ISO, INS_SELECT, 0x0400, aid, apdu);
 }
 
+kf_code kf_gp_select_next(kf_view aid, kf_buffer *apdu)
+{
+    if (aid.size > KF_AID_MAX) return KF_ERR_ARGUMENT;
+    return kf_gp_append_command(KF_GP_CLASS_ISO, INS_SELECT, 0x0402, aid, apdu);
+}
+
 kf_code kf_gp_initialize_update(uint8_t key_version, kf_view host_challenge, kf_buffer *apdu)
 {
     if (host_challenge.size != 8 && host_challenge.size != 16) return KF_ERR_ARGUMENT;

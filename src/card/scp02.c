@@ -166,29 +166,63 @@ static kf_code remember(kf_secure_channel *channel, const kf_command *plain)
 }
 
 /* E.4.5: over the stripped command, the length of the response data modulo 256, the data and the status word;
- * chained to the response MAC before. Responses are checked in the order of their commands, each once. */
+ * chained to the response MAC before. */
+static kf_code response_mac(kf_secure_channel *channel, uint64_t number, const kf_response *response,
+                            uint8_t ret_mac[DES_BLOCK])
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer input = KF_BUFFER_INIT;
+    kf_buffer_append(&input, kf_buffer_view(&channel->sent.items[number - channel->sent_before - 1]));
+    kf_buffer_append_u8(&input, (uint8_t)response->data.size);
+    kf_buffer_append(&input, response->data);
+    kf_buffer_append_u16(&input, response->status_word);
+    kf_channel_append_padding(&input, DES_BLOCK);
+    KF_TRY(kf_buffer_status(&input));
+    return retail_mac(channel->session_rmac, channel->session_rmac_left, channel->response_mac_chain, &input,
+                      ret_mac);
+}
+
+/* Responses are checked in the order of their commands, each once. */
+static bool is_due(const kf_secure_channel *channel, uint64_t number)
+{
+    return number > channel->answered && number > channel->sent_before &&
+           number - channel->sent_before <= channel->sent.count;
+}
+
 static kf_code unprotect(kf_secure_channel *channel, const kf_exchange *exchange, const kf_response *response,
                          kf_buffer *data)
 {
     uint64_t number = exchange->encryption_counter;
-    if (number <= channel->answered || number > channel->sent.count) return KF_ERR_CHANNEL;
+    if (!is_due(channel, number)) return KF_ERR_CHANNEL;
     if (response->data.size < DES_BLOCK) return KF_ERR_RESPONSE_MAC;
     kf_view body = kf_view_part(response->data, 0, response->data.size - DES_BLOCK);
     kf_view given = kf_view_part(response->data, body.size, DES_BLOCK);
-    KF_CLEANUP(kf_buffer_clear) kf_buffer input = KF_BUFFER_INIT;
-    kf_buffer_append(&input, kf_buffer_view(&channel->sent.items[number - 1]));
-    kf_buffer_append_u8(&input, (uint8_t)body.size);
-    kf_buffer_append(&input, body);
-    kf_buffer_append_u16(&input, response->status_word);
-    kf_channel_append_padding(&input, DES_BLOCK);
-    KF_TRY(kf_buffer_status(&input));
+    const kf_response plain = {body, response->status_word};
     uint8_t mac[DES_BLOCK];
-    KF_TRY(retail_mac(channel->session_rmac, channel->session_rmac_left, channel->response_mac_chain, &input,
-                      mac));
+    KF_TRY(response_mac(channel, number, &plain, mac));
     if (!kf_equal_constant_time(mac, given.data, DES_BLOCK)) return KF_ERR_RESPONSE_MAC;
     kf_buffer_append(data, body);
     KF_TRY(kf_buffer_status(data));
     memcpy(channel->response_mac_chain, mac, DES_BLOCK);
+    channel->answered = number;
+    return KF_OK;
+}
+
+/* E.4.5: BEGIN R-MAC SESSION and its answer are covered, END is not: its answer is the response MAC so far.
+ */
+kf_code kf_scp02_count_response(kf_secure_channel *channel, const kf_exchange *exchange,
+                                const kf_response *response)
+{
+    uint64_t number = exchange->encryption_counter;
+    if (!is_due(channel, number)) return KF_ERR_CHANNEL;
+    if ((exchange->level & KF_EXCHANGE_KIND) != KF_EXCHANGE_ENDS) {
+        uint8_t mac[DES_BLOCK];
+        KF_TRY(response_mac(channel, number, response, mac));
+        memcpy(channel->response_mac_chain, mac, DES_BLOCK);
+    } else if (response->status_word == 0x9000 &&
+               (response->data.size != DES_BLOCK ||
+                !kf_equal_constant_time(channel->response_mac_chain, response->data.data, DES_BLOCK))) {
+        return KF_ERR_RESPONSE_MAC;
+    }
     channel->answered = number;
     return KF_OK;
 }

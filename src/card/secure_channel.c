@@ -305,10 +305,17 @@ static kf_code pass_on(kf_secure_channel *channel, kf_view plain_apdu, kf_buffer
     return code;
 }
 
-static kf_code wrap_command(kf_secure_channel *channel, const kf_command *command, kf_view plain_apdu,
-                            kf_buffer *wrapped)
+/* Whether a response MAC, this one or a later one, will cover the command. */
+static bool is_remembered(const kf_secure_channel *channel, uint8_t kind)
 {
-    bool remembers = (channel->level & KF_LEVEL_R_MAC) != 0 && channel->protocol->remember != NULL;
+    if (channel->protocol->remember == NULL) return false;
+    return kind != 0 || channel->r_mac_session || (channel->level & KF_LEVEL_R_MAC) != 0;
+}
+
+static kf_code wrap_command(kf_secure_channel *channel, const kf_command *command, kf_view plain_apdu,
+                            uint8_t kind, kf_buffer *wrapped)
+{
+    bool remembers = is_remembered(channel, kind);
     if (remembers) KF_TRY(channel->protocol->remember(channel, command));
     kf_code code = (channel->level & KF_LEVEL_C_MAC) == 0 ? pass_on(channel, plain_apdu, wrapped)
                                                           : protect(channel, command, wrapped);
@@ -316,8 +323,8 @@ static kf_code wrap_command(kf_secure_channel *channel, const kf_command *comman
     return code;
 }
 
-kf_code kf_secure_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, kf_buffer *wrapped,
-                               kf_exchange *ret_exchange)
+kf_code kf_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, uint8_t kind, kf_buffer *wrapped,
+                        kf_exchange *ret_exchange)
 {
     if (!channel->authenticated || channel->refused) return KF_ERR_CHANNEL;
     kf_command command;
@@ -326,7 +333,7 @@ kf_code kf_secure_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, k
     kf_exchange before = {channel->level, {0}, channel->encryption_counter};
     memcpy(before.mac_chaining_value, channel->mac_chaining_value, sizeof(before.mac_chaining_value));
     size_t size_before = wrapped->size;
-    kf_code code = wrap_command(channel, &command, plain_apdu, wrapped);
+    kf_code code = wrap_command(channel, &command, plain_apdu, kind, wrapped);
     if (code != KF_OK) {
         channel->encryption_counter = before.encryption_counter;
         memcpy(channel->mac_chaining_value, before.mac_chaining_value, sizeof(before.mac_chaining_value));
@@ -334,11 +341,20 @@ kf_code kf_secure_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, k
         return code;
     }
     if (ret_exchange != NULL) {
-        *ret_exchange = (kf_exchange){channel->level, {0}, channel->encryption_counter};
+        *ret_exchange = (kf_exchange){(uint8_t)(channel->level | kind), {0}, channel->encryption_counter};
         memcpy(ret_exchange->mac_chaining_value, channel->mac_chaining_value,
                sizeof(ret_exchange->mac_chaining_value));
     }
     return KF_OK;
+}
+
+kf_code kf_secure_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, kf_buffer *wrapped,
+                               kf_exchange *ret_exchange)
+{
+    /* SCP02, a session whose END alone answers with a MAC: that covers what comes between. */
+    bool counted = channel->r_mac_session && channel->protocol->remember != NULL &&
+                   (channel->level & KF_LEVEL_R_MAC) == 0;
+    return kf_channel_wrap(channel, plain_apdu, counted ? KF_EXCHANGE_COUNTED : 0, wrapped, ret_exchange);
 }
 
 /* Errors are not protected (Amendment D 6.2.5); 9000 and the warnings are. Some cards with SCP02 put a MAC
@@ -350,6 +366,23 @@ static bool carries_response_mac(const kf_secure_channel *channel, const kf_resp
     return channel->answer.protocol == 0x02 && response->data.size > 0;
 }
 
+/* The answers to BEGIN and END R-MAC SESSION, and those between them that have no MAC of their own. */
+static kf_code unwrap_of_session(kf_secure_channel *channel, const kf_exchange *exchange,
+                                 const kf_response *response, kf_buffer *data)
+{
+    bool begins = (exchange->level & KF_EXCHANGE_KIND) == KF_EXCHANGE_BEGINS;
+    if (begins && response->status_word != 0x9000) {
+        channel->level &= (uint8_t) ~(unsigned)channel->r_mac_level;
+        channel->r_mac_session = false;
+    } else if (channel->protocol->remember != NULL) {
+        kf_code code = kf_scp02_count_response(channel, exchange, response);
+        if (code == KF_ERR_RESPONSE_MAC) kf_secure_channel_close(channel);
+        KF_TRY(code);
+    }
+    kf_buffer_append(data, response->data);
+    return kf_buffer_status(data);
+}
+
 kf_code kf_secure_channel_unwrap(kf_secure_channel *channel, const kf_exchange *exchange, kf_view response,
                                  kf_buffer *data, uint16_t *ret_status_word)
 {
@@ -357,7 +390,9 @@ kf_code kf_secure_channel_unwrap(kf_secure_channel *channel, const kf_exchange *
     kf_response parsed;
     KF_TRY(kf_response_parse(response, &parsed));
     size_t size_before = data->size;
-    if ((exchange->level & KF_LEVEL_R_MAC) == 0) {
+    if ((exchange->level & KF_EXCHANGE_KIND) != 0) {
+        KF_TRY(unwrap_of_session(channel, exchange, &parsed, data));
+    } else if ((exchange->level & KF_LEVEL_R_MAC) == 0) {
         kf_buffer_append(data, parsed.data);
     } else if (carries_response_mac(channel, &parsed)) {
         kf_code code = channel->protocol->unprotect(channel, exchange, &parsed, data);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <keyfill/error.h>
@@ -112,6 +113,12 @@ static void a_prefix_goes_before_the_message(void **state)
     assert_int_equal(kf_error_prefix(&error, "category %s", "north"), KF_ERR_FILE);
     assert_string_equal(error.message, "category north: not found");
     assert_int_equal(kf_error_prefix(NULL, "x"), KF_ERR_INTERNAL);
+    char before[KF_ERROR_MESSAGE_SIZE];
+    (void)snprintf(before, sizeof before, "%s", kf_error_text(&error));
+    assert_int_equal(kf_error_prefix(&error, "category %s", "north"), KF_ERR_FILE);
+    assert_string_equal(kf_error_text(&error), before);
+    assert_int_equal(kf_error_prefix(&error, "category %s", "nor"), KF_ERR_FILE);
+    assert_int_equal(strncmp(kf_error_text(&error), "category nor: category north: ", 30), 0);
 }
 
 static void a_silent_error_speaks_its_meaning(void **state)

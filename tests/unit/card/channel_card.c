@@ -2,6 +2,8 @@
 
 #include "hex_bytes.h"
 
+#include <keyfill/mac.h>
+
 static kf_cipher *cipher_of(kf_view key)
 {
     kf_cipher *cipher = NULL;
@@ -55,6 +57,40 @@ static void encrypt(const channel_card *card, const kf_exchange *exchange, kf_bu
     while (data->size % 16 != 0)
         kf_buffer_append_u8(data, 0);
     assert_int_equal(kf_cipher_cbc_encrypt(cipher, vector, kf_buffer_view(data), data->data), KF_OK);
+}
+
+void channel_card_take(const channel_card *card, uint8_t level, uint8_t counter, kf_view wrapped,
+                       uint8_t chain[16], kf_buffer *data)
+{
+    kf_command command;
+    assert_int_equal(kf_command_parse(wrapped, &command), KF_OK);
+    assert_int_equal(command.cla, 0x84);
+    size_t key_size = kf_secret_size(card->mac);
+    size_t mac_size = card->card_challenge.size;
+    uint8_t session_mac[32], mac[16];
+    derive(kf_secret_expose(card->mac), 0x06, card, session_mac, key_size);
+    KF_CLEANUP(kf_cipher_free) kf_cipher *cipher = cipher_of(kf_view_of(session_mac, key_size));
+    EMPTY(input);
+    kf_buffer_append_bytes(&input, chain, 16);
+    kf_buffer_append(&input, kf_view_part(wrapped, 0, wrapped.size - mac_size - (command.has_le ? 1 : 0)));
+    assert_int_equal(kf_cmac(cipher, kf_buffer_view(&input), mac), KF_OK);
+    assert_true(command.data.size >= mac_size);
+    size_t body = command.data.size - mac_size;
+    assert_memory_equal(mac, command.data.data + body, mac_size);
+    memcpy(chain, mac, 16);
+    size_t before = data->size;
+    kf_buffer_append(data, kf_view_part(command.data, 0, body));
+    if ((level & KF_LEVEL_C_DECRYPTION) == 0 || body == 0 || counter == 0) return;
+    uint8_t session_enc[32], vector[16] = {0};
+    derive(kf_secret_expose(card->enc), 0x04, card, session_enc, key_size);
+    KF_CLEANUP(kf_cipher_free) kf_cipher *decryption = cipher_of(kf_view_of(session_enc, key_size));
+    vector[15] = counter;
+    assert_int_equal(kf_cipher_encrypt_blocks(decryption, KF_VIEW(vector), vector), KF_OK);
+    kf_view encrypted = kf_view_of(data->data + before, body);
+    assert_int_equal(kf_cipher_cbc_decrypt(decryption, vector, encrypted, data->data + before), KF_OK);
+    kf_view plain;
+    assert_int_equal(kf_mac_unpad2(encrypted, &plain), KF_OK);
+    kf_buffer_truncate(data, before + plain.size);
 }
 
 void channel_card_respond(const channel_card *card, const kf_exchange *exchange, kf_view data,

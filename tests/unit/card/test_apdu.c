@@ -174,10 +174,63 @@ static void commands_are_put_on_a_channel_and_extended(void **state)
     }
 }
 
+static void commands_are_mapped_for_t0(void **state)
+{
+    (void)state;
+    static const char *const forms[][2] = {{"00200001", "0020000100"},
+                                           {"80CA006600", "80CA006600"},
+                                           {"80E60200020102", "80E60200020102"},
+                                           {"80E6020002010200", "80E60200020102"}};
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        BYTES(apdu, forms[i][0]);
+        EMPTY(tpdu);
+        assert_int_equal(kf_command_for_t0(kf_buffer_view(&apdu), &tpdu), KF_OK);
+        assert_bytes(kf_buffer_view(&tpdu), forms[i][1]);
+    }
+    BYTES(extended, "80E60200000002010200");
+    BYTES(shorter, "80E602");
+    EMPTY(tpdu);
+    assert_int_equal(kf_command_for_t0(kf_buffer_view(&extended), &tpdu), KF_ERR_APDU);
+    assert_int_equal(kf_command_for_t0(kf_buffer_view(&shorter), &tpdu), KF_ERR_APDU);
+}
+
+static void an_answer_that_is_not_whole_is_continued(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sent;
+        uint16_t status_word;
+        const char *next;
+    } cases[] = {
+        {"80CA006600", 0x9000, ""},
+        {"80CA006600", 0x6A88, ""},
+        {"80CA006600", 0x611C, "00C000001C"},
+        {"84CA006600", 0x6100, "00C0000000"},
+        {"82F24002024F00", 0x6105, "02C0000005"},
+        {"C3F24002024F00", 0x6105, "43C0000005"},
+        {"E3F24002024F00", 0x6105, "43C0000005"},
+        {"A0A40000023F00", 0x9F16, ""},
+        {"A0A40000023F00", 0x6116, "A0C0000016"},
+        {"80CA006600", 0x6C1C, "80CA00661C"},
+        {"00B0000005", 0x6C00, "00B0000000"},
+        {"80F24002024F0000", 0x6C1C, ""},
+        {"80CA0066000100", 0x6C1C, "80CA006600001C"},
+        {"00200001", 0x6C08, ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        BYTES(sent, cases[i].sent);
+        EMPTY(next);
+        assert_int_equal(kf_command_continue(kf_buffer_view(&sent), cases[i].status_word, &next), KF_OK);
+        assert_bytes(kf_buffer_view(&next), cases[i].next);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_are_put_on_a_channel_and_extended),
+        cmocka_unit_test(commands_are_mapped_for_t0),
+        cmocka_unit_test(an_answer_that_is_not_whole_is_continued),
         cmocka_unit_test(each_form_of_a_command_survives_parsing_and_encoding),
         cmocka_unit_test(an_absent_le_and_a_zero_le_are_told_apart),
         cmocka_unit_test(malformed_commands_are_refused),

@@ -20,7 +20,7 @@ static const part usual[] = {
     {"a/javacard/RefLocation.cap", "09000191"},
     {"a/javacard/Header.cap", HEADER},
     {"a/javacard/Directory.cap", "02000192"},
-    {"a/javacard/Import.cap", "04000194"},
+    {"a/javacard/Import.cap", "04000100"},
     {"a/javacard/Applet.cap", APPLET},
     {"a/javacard/Class.cap", "06000196"},
     {"a/javacard/Method.cap", "07000197"},
@@ -99,7 +99,7 @@ static void components_are_put_in_load_order(void **state)
     assert_int_equal(kf_cap_file_applet_count(cap_file), 1);
     assert_bytes(kf_cap_file_applet_aid(cap_file, 0), "A0000000620301AA");
     assert_int_equal(kf_cap_file_applet_aid(cap_file, 1).size, 0);
-    assert_bytes(kf_cap_file_load_data(cap_file), HEADER "0200019204000194" APPLET "060001960700019708000198"
+    assert_bytes(kf_cap_file_load_data(cap_file), HEADER "0200019204000100" APPLET "060001960700019708000198"
                                                          "0500019509000191");
 }
 
@@ -107,7 +107,7 @@ static void what_is_no_archive_is_refused(void **state)
 {
     (void)state;
     ARCHIVE(bytes, usual, USUAL_COUNT);
-    assert_refused(kf_view_of(NULL, 0), "Header.cap is missing");
+    assert_refused(kf_view_of(NULL, 0), "the file is empty");
     assert_refused(kf_view_of_text("this is a letter, not a zip archive"), "not a readable zip archive");
     for (size_t size = 1; size < bytes.size; size += 7)
         assert_refused(kf_view_of(bytes.data, size), "");
@@ -197,6 +197,48 @@ static void components_of_more_than_a_card_can_take_are_refused(void **state)
         free(texts[i]);
 }
 
+#define STREAM                                                                                               \
+    HEADER "02000192"                                                                                        \
+           "04001502030107A0000000620101000107A0000000620001" APPLET "060001960700029798"                \
+           "080004000A0000"                                                                                  \
+           "0500019509000191"
+
+static void a_component_stream_is_read_like_an_archive(void **state)
+{
+    (void)state;
+    BYTES(bytes, STREAM "0B00019B"
+                        "0C00029C9C");
+    KF_CLEANUP(kf_cap_file_free) kf_cap_file *cap_file = NULL;
+    assert_int_equal(kf_cap_file_parse(kf_buffer_view(&bytes), &cap_file, NULL), KF_OK);
+    assert_bytes(kf_cap_file_package_aid(cap_file), "A00000006203010C01");
+    assert_bytes(kf_cap_file_load_data(cap_file), STREAM);
+    assert_int_equal(kf_cap_file_import_count(cap_file), 2);
+    const kf_cap_import *import = kf_cap_file_import(cap_file, 0);
+    assert_int_equal(import->major, 1);
+    assert_int_equal(import->minor, 3);
+    assert_bytes(kf_aid_view(&import->package_aid), "A0000000620101");
+    assert_null(kf_cap_file_import(cap_file, 2));
+    kf_cap_sizes sizes = kf_cap_file_sizes(cap_file);
+    assert_int_equal(sizes.load_data, kf_cap_file_load_data(cap_file).size);
+    assert_int_equal(sizes.code, 2);
+    assert_int_equal(sizes.static_fields, 10);
+    assert_int_equal(sizes.on_card, 15 + 4 + 5 + 4 + 10);
+    /* A cut between two components leaves one of those that are needed out. */
+    for (size_t size = 1; size < strlen(STREAM) / 2; size++)
+        assert_refused(kf_view_of(bytes.data, size), "");
+    BYTES(twice, STREAM "02000192");
+    assert_refused(kf_buffer_view(&twice), "twice");
+}
+
+static void imports_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    assert_refused_with(4, (part){"a/Import.cap", "04000194"}, "are the most");
+    assert_refused_with(4, (part){"a/Import.cap", "04000101"}, "Import.cap: its length");
+    assert_refused_with(4, (part){"a/Import.cap", "0400020000"}, "Import.cap: its length");
+    assert_refused_with(4, (part){"a/Import.cap", "040008010001040102030405"}, "Import.cap");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +248,8 @@ int main(void)
         cmocka_unit_test(malformed_components_are_refused_by_name),
         cmocka_unit_test(archives_of_too_many_or_too_large_files_are_refused),
         cmocka_unit_test(components_of_more_than_a_card_can_take_are_refused),
+        cmocka_unit_test(a_component_stream_is_read_like_an_archive),
+        cmocka_unit_test(imports_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,6 +155,31 @@ static void states_have_names(void **state)
     assert_string_equal(kf_gp_state_text(KF_GP_LOAD_FILES, 0x01), "LOADED");
 }
 
+static void the_answer_to_select_is_read(void **state)
+{
+    (void)state;
+    BYTES(data, "6F198408A000000151000000A50D9F6501FF73009F6E0401020304");
+    kf_gp_select_answer answer;
+    assert_int_equal(kf_gp_select_answer_parse(kf_buffer_view(&data), &answer), KF_OK);
+    assert_bytes(answer.aid, "A000000151000000");
+    assert_bytes(answer.life_cycle_data, "01020304");
+    assert_int_equal(answer.command_data_max, 255);
+    assert_int_equal(answer.management_data.size, 0);
+    for (size_t size = 0; size < data.size; size++)
+        assert_int_equal(kf_gp_select_answer_parse(kf_view_of(data.data, size), &answer), KF_ERR_CARD_DATA);
+    static const char *const refused[] = {"",
+                                          "6F00",
+                                          "6F02A400",
+                                          "6200",
+                                          "6F07A5059F6503000001",
+                                          "6F05A5039F6500",
+                                          "6F1384110102030405060708090A0B0C0D0E0F1011"};
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        BYTES(bad, refused[i]);
+        assert_int_equal(kf_gp_select_answer_parse(kf_buffer_view(&bad), &answer), KF_ERR_CARD_DATA);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +189,7 @@ int main(void)
         cmocka_unit_test(object_identifiers_too_large_or_cut_off_are_refused),
         cmocka_unit_test(lists_beyond_their_caps_are_refused),
         cmocka_unit_test(states_have_names),
+        cmocka_unit_test(the_answer_to_select_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

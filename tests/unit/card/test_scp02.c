@@ -19,6 +19,7 @@ typedef struct card {
     uint8_t chain[8];          /* the last C-MAC */
     bool chained;              /* a C-MAC was there */
     uint8_t response_chain[8]; /* the last R-MAC */
+    uint8_t first_mac[8];      /* the C-MAC of EXTERNAL AUTHENTICATE */
     kf_buffer answer;
     kf_secure_channel *channel;
 } card;
@@ -159,6 +160,7 @@ static void authenticate(card *c, uint8_t level)
     take(c, 0x01, kf_buffer_view(&apdu), &data);
     assert_int_equal(data.size, 8);
     memcpy(c->response_chain, c->chain, 8);
+    memcpy(c->first_mac, c->chain, 8);
 }
 
 static void wrap(card *c, const char *digits, kf_buffer *wrapped, kf_exchange *exchange)
@@ -216,6 +218,67 @@ static void every_option_and_level_is_understood_by_a_card(void **state)
                 assert_bytes(kf_buffer_view(&out), i % 2 ? "" : "CAFE");
             }
         }
+}
+
+/* E.4.5: BEGIN and its answer are covered by the first response MAC, END is not. */
+static void advance(card *c, const char *stripped, const char *data)
+{
+    EMPTY(unsent);
+    respond(c, stripped, data, 0x9000, &unsent);
+}
+
+static void an_r_mac_session_covers_begin_and_ends_with_the_mac_so_far(void **state)
+{
+    (void)state;
+    static const uint8_t levels[] = {0x00, 0x01, 0x03};
+    static const uint8_t session_levels[] = {0x00, 0x10};
+    for (size_t k = 0; k < sizeof(levels) * sizeof(session_levels); k++) {
+        uint8_t level = levels[k / 2], asked = session_levels[k % 2];
+        CARD(c, 0x75);
+        EMPTY(wrapped);
+        EMPTY(plain);
+        EMPTY(out);
+        EMPTY(response);
+        EMPTY(last);
+        BYTES(ok, "9000");
+        BYTES(bare, "CAFE9000");
+        kf_exchange exchange;
+        const uint8_t challenge[] = {0xC0, 0xDE};
+        authenticate(c, level);
+        wrap(c, commands[0].plain, &wrapped, &exchange);
+        if (level & 0x01) take(c, level, kf_buffer_view(&wrapped), &plain);
+        assert_int_equal(unwrap(c, &exchange, &bare, &out), KF_OK);
+        memcpy(c->response_chain, c->first_mac, 8);
+        kf_buffer_clear(&wrapped);
+        kf_buffer_clear(&plain);
+        assert_int_equal(
+            kf_secure_channel_begin_r_mac(c->channel, asked, KF_VIEW(challenge), &wrapped, &exchange), KF_OK);
+        if (level & 0x01) take(c, level, kf_buffer_view(&wrapped), &plain);
+        assert_int_equal(unwrap(c, &exchange, &ok, &out), KF_OK);
+        advance(c, asked == 0 ? "807A00010302C0DE" : "807A10010302C0DE", "");
+        kf_buffer_clear(&wrapped);
+        kf_buffer_clear(&plain);
+        kf_buffer_clear(&out);
+        wrap(c, commands[2].plain, &wrapped, &exchange);
+        if (level & 0x01) take(c, level, kf_buffer_view(&wrapped), &plain);
+        respond(c, commands[2].stripped, "CAFE", 0x9000, &response);
+        assert_int_equal(unwrap(c, &exchange, asked == 0 ? &bare : &response, &out), KF_OK);
+        assert_bytes(kf_buffer_view(&out), "CAFE");
+        kf_buffer_clear(&wrapped);
+        kf_buffer_clear(&plain);
+        kf_buffer_clear(&out);
+        assert_int_equal(kf_secure_channel_end_r_mac(c->channel, &wrapped, &exchange), KF_OK);
+        if (level & 0x01) take(c, level, kf_buffer_view(&wrapped), &plain);
+        kf_buffer_append_bytes(&last, c->response_chain, 8);
+        kf_buffer_append_u16(&last, 0x9000);
+        if (k % 3 == 2) last.data[3] ^= 1;
+        assert_int_equal(unwrap(c, &exchange, &last, &out), k % 3 == 2 ? KF_ERR_RESPONSE_MAC : KF_OK);
+        if (k % 3 == 2) continue;
+        assert_int_equal(out.size, 8);
+        assert_int_equal(kf_secure_channel_level(c->channel), level);
+        wrap(c, commands[0].plain, &wrapped, &exchange);
+        assert_int_equal(unwrap(c, &exchange, &bare, &out), KF_OK);
+    }
 }
 
 static void options_are_taken_before_authentication_and_from_cards_of_this_protocol(void **state)
@@ -378,6 +441,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_and_level_is_understood_by_a_card),
+        cmocka_unit_test(an_r_mac_session_covers_begin_and_ends_with_the_mac_so_far),
         cmocka_unit_test(options_are_taken_before_authentication_and_from_cards_of_this_protocol),
         cmocka_unit_test(any_flip_in_a_response_closes_the_channel),
         cmocka_unit_test(responses_are_taken_in_order_and_once),

@@ -195,6 +195,166 @@ static void levels_are_those_that_exist_and_the_card_offers(void **state)
     assert_int_equal(kf_secure_channel_external_authenticate(s->channel, 0x03, &apdu, NULL), KF_ERR_CHANNEL);
 }
 
+/* One command and its response as the card sees and makes them. */
+static void assert_exchange(session *s, uint8_t level, uint8_t number, uint8_t chain[16])
+{
+    BYTES(plain, "80E2800005010203040500");
+    BYTES(answer, "CAFE01");
+    EMPTY(wrapped);
+    EMPTY(data);
+    EMPTY(response);
+    EMPTY(out);
+    kf_exchange exchange;
+    uint16_t status_word;
+    assert_int_equal(kf_secure_channel_wrap(s->channel, kf_buffer_view(&plain), &wrapped, &exchange), KF_OK);
+    if (level & KF_LEVEL_C_MAC) {
+        channel_card_take(&s->card, level, number, kf_buffer_view(&wrapped), chain, &data);
+        assert_bytes(kf_buffer_view(&data), "0102030405");
+    }
+    if (level & KF_LEVEL_R_MAC) {
+        channel_card_respond(&s->card, &exchange, kf_buffer_view(&answer), 0x9000, &response);
+    } else {
+        kf_buffer_append(&response, kf_buffer_view(&answer));
+        kf_buffer_append_u16(&response, 0x9000);
+    }
+    assert_int_equal(
+        kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&response), &out, &status_word),
+        KF_OK);
+    assert_bytes(kf_buffer_view(&out), "CAFE01");
+}
+
+static void open_as_card(session *s, uint8_t level, uint8_t chain[16])
+{
+    EMPTY(apdu);
+    EMPTY(cryptogram);
+    assert_int_equal(kf_secure_channel_external_authenticate(s->channel, level, &apdu, NULL), KF_OK);
+    channel_card_take(&s->card, level, 0, kf_buffer_view(&apdu), chain, &cryptogram);
+}
+
+static void every_option_and_level_is_understood_by_a_card(void **state)
+{
+    (void)state;
+    static const uint8_t options[] = {0x00, 0x10, 0x20, 0x30, 0x60, 0x70, 0x01, 0x11, 0x21, 0x31, 0x61, 0x71};
+    size_t opened = 0;
+    for (size_t k = 0; k < sizeof(options); k++)
+        for (unsigned level = 0; level <= 0x33; level++) {
+            SESSION(s, options[k]);
+            EMPTY(apdu);
+            uint8_t chain[16] = {0};
+            uint8_t best = kf_secure_channel_best_level(0x03, options[k]);
+            bool exists = level == 0x00 || level == 0x01 || level == 0x03 || level == 0x11 || level == 0x13 ||
+                          level == 0x33;
+            if (!exists || (level & ~(unsigned)best) != 0) {
+                assert_int_equal(
+                    kf_secure_channel_external_authenticate(s->channel, (uint8_t)level, &apdu, NULL),
+                    KF_ERR_CHANNEL);
+                continue;
+            }
+            opened++;
+            open_as_card(s, (uint8_t)level, chain);
+            for (uint8_t number = 1; number <= 3; number++)
+                assert_exchange(s, (uint8_t)level, number, chain);
+        }
+    assert_int_equal(opened, 2 * (3 + 3 + 5 + 5 + 6 + 6));
+}
+
+static void begin(session *s, uint8_t level, uint8_t chain[16], kf_exchange *exchange)
+{
+    EMPTY(wrapped);
+    EMPTY(data);
+    const uint8_t challenge[] = {0xC0, 0xDE};
+    uint8_t before = kf_secure_channel_level(s->channel);
+    assert_int_equal(kf_secure_channel_begin_r_mac(s->channel, level, KF_VIEW(challenge), &wrapped, exchange),
+                     KF_OK);
+    channel_card_take(&s->card, before, 2, kf_buffer_view(&wrapped), chain, &data);
+    assert_int_equal(wrapped.data[1], 0x7A);
+    assert_int_equal(wrapped.data[2], level);
+    assert_int_equal(wrapped.data[3], 0x01);
+    assert_bytes(kf_buffer_view(&data), "02C0DE");
+}
+
+static void an_r_mac_session_puts_macs_on_the_responses_between_its_ends(void **state)
+{
+    (void)state;
+    static const uint8_t session_levels[] = {0x10, 0x30};
+    for (size_t i = 0; i < sizeof(session_levels); i++) {
+        uint8_t level = session_levels[i];
+        SESSION(s, 0x70);
+        EMPTY(out);
+        EMPTY(wrapped);
+        EMPTY(response);
+        kf_exchange exchange;
+        uint16_t status_word;
+        uint8_t chain[16] = {0};
+        open_as_card(s, 0x03, chain);
+        assert_exchange(s, 0x03, 1, chain);
+        begin(s, level, chain, &exchange);
+        BYTES(ok, "9000");
+        assert_int_equal(
+            kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&ok), &out, &status_word), KF_OK);
+        assert_int_equal(kf_secure_channel_level(s->channel), 0x03 | level);
+        assert_exchange(s, (uint8_t)(0x03 | level), 3, chain);
+        assert_int_equal(kf_secure_channel_end_r_mac(s->channel, &wrapped, &exchange), KF_OK);
+        EMPTY(data);
+        channel_card_take(&s->card, 0x03, 4, kf_buffer_view(&wrapped), chain, &data);
+        assert_int_equal(wrapped.data[1], 0x78);
+        channel_card_respond(&s->card, &exchange, kf_view_of(NULL, 0), 0x9000, &response);
+        assert_int_equal(
+            kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&response), &out, &status_word),
+            KF_OK);
+        assert_int_equal(kf_secure_channel_level(s->channel), 0x03);
+        assert_exchange(s, 0x03, 5, chain);
+    }
+}
+
+static void an_r_mac_session_that_the_card_refuses_has_not_begun(void **state)
+{
+    (void)state;
+    SESSION(s, 0x70);
+    EMPTY(out);
+    kf_exchange exchange;
+    uint16_t status_word;
+    uint8_t chain[16] = {0};
+    open_as_card(s, 0x03, chain);
+    assert_exchange(s, 0x03, 1, chain);
+    begin(s, 0x10, chain, &exchange);
+    BYTES(refused, "6985");
+    assert_int_equal(
+        kf_secure_channel_unwrap(s->channel, &exchange, kf_buffer_view(&refused), &out, &status_word), KF_OK);
+    assert_int_equal(kf_secure_channel_level(s->channel), 0x03);
+    assert_exchange(s, 0x03, 3, chain);
+    assert_int_equal(kf_secure_channel_end_r_mac(s->channel, &out, NULL), KF_ERR_CHANNEL);
+}
+
+static void an_r_mac_session_needs_a_card_and_a_level_for_it(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t options;
+        uint8_t level;
+        uint8_t asked;
+    } refused[] = {{0x70, 0x00, 0x10}, {0x70, 0x11, 0x10}, {0x10, 0x03, 0x10}, {0x30, 0x03, 0x30},
+                   {0x70, 0x01, 0x30}, {0x70, 0x03, 0x00}, {0x70, 0x03, 0x20}};
+    const kf_view none = {NULL, 0};
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        SESSION(s, refused[i].options);
+        EMPTY(out);
+        assert_int_equal(kf_secure_channel_begin_r_mac(s->channel, 0x10, none, &out, NULL), KF_ERR_CHANNEL);
+        authenticate(s->channel, refused[i].level);
+        assert_int_equal(kf_secure_channel_begin_r_mac(s->channel, refused[i].asked, none, &out, NULL),
+                         KF_ERR_CHANNEL);
+        assert_int_equal(out.size, 0);
+    }
+    SESSION(s, 0x70);
+    EMPTY(out);
+    const uint8_t long_data[25] = {0};
+    authenticate(s->channel, 0x03);
+    assert_int_equal(kf_secure_channel_begin_r_mac(s->channel, 0x10, KF_VIEW(long_data), &out, NULL),
+                     KF_ERR_ARGUMENT);
+    assert_int_equal(kf_secure_channel_begin_r_mac(s->channel, 0x10, none, &out, NULL), KF_OK);
+    assert_int_equal(kf_secure_channel_begin_r_mac(s->channel, 0x10, none, &out, NULL), KF_ERR_CHANNEL);
+}
+
 static void nothing_is_wrapped_before_external_authenticate(void **state)
 {
     (void)state;
@@ -471,6 +631,10 @@ int main(void)
         cmocka_unit_test(answers_of_impossible_length_or_protocol_are_refused),
         cmocka_unit_test(keys_of_another_size_are_refused),
         cmocka_unit_test(levels_are_those_that_exist_and_the_card_offers),
+        cmocka_unit_test(every_option_and_level_is_understood_by_a_card),
+        cmocka_unit_test(an_r_mac_session_puts_macs_on_the_responses_between_its_ends),
+        cmocka_unit_test(an_r_mac_session_that_the_card_refuses_has_not_begun),
+        cmocka_unit_test(an_r_mac_session_needs_a_card_and_a_level_for_it),
         cmocka_unit_test(nothing_is_wrapped_before_external_authenticate),
         cmocka_unit_test(wrapping_again_gives_the_same_bytes_and_unwraps_the_old_responses),
         cmocka_unit_test(any_flip_in_a_response_is_noticed_and_closes_the_channel),

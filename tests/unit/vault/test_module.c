@@ -22,7 +22,7 @@ typedef struct part {
 static const part parts[] = {
     {"a/javacard/Header.cap", "010014DECAFFED010204000109" TEST_MODULE_PACKAGE "FF"},
     {"a/javacard/Directory.cap", "02000192"},
-    {"a/javacard/Import.cap", "04000194"},
+    {"a/javacard/Import.cap", "04000100"},
     {"a/javacard/Applet.cap", "03000C0108" TEST_MODULE_APPLET "0010"},
     {"a/javacard/Class.cap", "06000196"},
     {"a/javacard/StaticField.cap", "08000198"},
