@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "bkmu/bkmu.h"
 #include "vault/key_routes.h"
+#include "wire/health.h"
 #include "wire/json.h"
 
 static void wake(const kf_bkmu *bkmu)
@@ -16,21 +17,12 @@ static void wake(const kf_bkmu *bkmu)
         kf_log(KF_LOG_ERROR, "keys are not pushed: %s", kf_error_text(&error));
 }
 
-static kf_code get_health(void *context, const kf_http_request *request, kf_http_response *response,
-                          kf_error *error)
-{
-    (void)context;
-    (void)request;
-    response->json = json_object();
-    return kf_fail_plain(error, kf_json_set_text(response->json, "status", "ok"));
-}
-
 static kf_code get_ready(void *context, const kf_http_request *request, kf_http_response *response,
                          kf_error *error)
 {
     const kf_bkmu *bkmu = context;
-    if (!kf_vault_client_alive(bkmu->front.vault)) return kf_fail_plain(error, KF_ERR_VAULT);
-    return get_health(context, request, response, error);
+    KF_TRY(kf_front_check_ready(&bkmu->front, error));
+    return kf_health_answer(context, request, response, error);
 }
 
 static kf_code get_vault(void *context, const kf_http_request *request, kf_http_response *response,
@@ -220,7 +212,7 @@ void kf_bkmu_refused(void *context, const kf_http_request *request, const kf_err
 #define ADMINISTRATOR KF_PEER_BIT(KF_PEER_ADMINISTRATOR)
 
 const kf_http_route kf_bkmu_routes[] = {
-    {"GET", "/healthz", KF_PEER_ANYONE, 0, get_health},
+    {"GET", "/healthz", KF_PEER_ANYONE, 0, kf_health_answer},
     {"GET", "/readyz", KF_PEER_ANYONE, 0, get_ready},
     {"GET", "/v1/vault", OFFICER | AUDITOR, 0, get_vault},
     {"GET", "/v1/keys", OFFICER | AUDITOR | ADMINISTRATOR, 0, get_keys},

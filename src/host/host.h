@@ -24,6 +24,7 @@
 
 typedef struct kf_host_settings {
     int64_t reservation_ms;           /* a number is kept for a request that says nothing for so long */
+    int64_t retention_ms;             /* a finished request is kept for so long */
     int64_t enrolment_ms;             /* a one-time code is valid for so long */
     unsigned certificate_days;        /* of a terminal */
     bool numbers_from_issuing_server; /* where order and request do not say */

@@ -2,23 +2,16 @@
 
 #include <string.h>
 
-#include "wire/config.h"
+#define WORKER_THREADS_STANDARD 16
 
-#define TEXT(key) CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER, kf_host_config, key, 1, CYAML_UNLIMITED)
-#define OPTIONAL_TEXT(key)                                                                                   \
-    CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, kf_host_config, key, 1,      \
-                           CYAML_UNLIMITED)
-#define OPTIONAL_NUMBER(key) CYAML_FIELD_UINT(#key, CYAML_FLAG_OPTIONAL, kf_host_config, key)
+#define TEXT(key) KF_CONFIG_TEXT(#key, kf_host_config, key)
+#define OPTIONAL_TEXT(key) KF_CONFIG_OPTIONAL_TEXT(#key, kf_host_config, key)
+#define OPTIONAL_NUMBER(key) KF_CONFIG_OPTIONAL_NUMBER(#key, kf_host_config, key)
 
 static const cyaml_schema_field_t config_fields[] = {
-    OPTIONAL_TEXT(address),
-    CYAML_FIELD_UINT("port", CYAML_FLAG_DEFAULT, kf_host_config, port),
-    TEXT(ca),
-    TEXT(certificate),
-    TEXT(private_key),
+    KF_UNIT_CONFIG_FIELDS(kf_host_config, unit),
     TEXT(terminal_authority_certificate),
     TEXT(terminal_authority_key),
-    TEXT(database),
     TEXT(kmu),
     OPTIONAL_TEXT(kmu_name),
     OPTIONAL_TEXT(issuing_server),
@@ -27,8 +20,7 @@ static const cyaml_schema_field_t config_fields[] = {
     OPTIONAL_NUMBER(reservation_minutes),
     OPTIONAL_NUMBER(enrolment_minutes),
     OPTIONAL_NUMBER(terminal_certificate_days),
-    OPTIONAL_NUMBER(worker_threads),
-    OPTIONAL_TEXT(log_level),
+    OPTIONAL_NUMBER(request_retention_days),
     CYAML_FIELD_END,
 };
 
@@ -48,7 +40,7 @@ static kf_code fill_in_numbers(const char *path, kf_host_config *config, kf_erro
         {"reservation_minutes", &config->reservation_minutes, 15, 1440},
         {"enrolment_minutes", &config->enrolment_minutes, 60, 10080},
         {"terminal_certificate_days", &config->terminal_certificate_days, 825, 3650},
-        {"worker_threads", &config->worker_threads, 16, 256},
+        {"request_retention_days", &config->request_retention_days, 30, 36500},
     };
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
         KF_TRY(kf_config_default_number(path, &rules[i], error));
@@ -70,10 +62,9 @@ static kf_code check_number_source(const char *path, const kf_host_config *confi
 
 static kf_code fill_in(const char *path, kf_host_config *config, kf_error *error)
 {
-    KF_TRY(kf_config_default_text(&config->address, "127.0.0.1", error));
-    KF_TRY(kf_config_default_log_level(path, &config->log_level, error));
+    KF_TRY(kf_unit_config_fill_in(path, &config->unit, WORKER_THREADS_STANDARD, error));
     KF_TRY(kf_config_default_text(&config->number_source, "pool", error));
-    KF_TRY(kf_config_default_text(&config->issuing_server_ca, config->ca, error));
+    KF_TRY(kf_config_default_text(&config->issuing_server_ca, config->unit.ca, error));
     KF_TRY(fill_in_numbers(path, config, error));
     return check_number_source(path, config, error);
 }

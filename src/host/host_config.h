@@ -1,13 +1,7 @@
-/* The configuration of `keyfill-hostd`.
+/* The configuration of `keyfill-hostd`: what every unit has (wire/unit_config.h), and
  *
- *     address: 127.0.0.1                             to listen on; the default
- *     port: 8443                                     0: a free one, which the log names
- *     ca: /etc/keyfill/ca.pem
- *     certificate: /etc/keyfill/host.pem
- *     private_key: /etc/keyfill/host.key
  *     terminal_authority_certificate: /etc/keyfill/terminal-authority.pem
  *     terminal_authority_key: /etc/keyfill/terminal-authority.key
- *     database: sqlite:/var/lib/keyfill/host.db
  *     kmu: https://kmu.example:8442
  *     kmu_name: main                                 the name in its certificate; absent: any
  *     issuing_server: https://numbers.example/hook   absent: none
@@ -16,25 +10,17 @@
  *     reservation_minutes: 15                        a number waits so long for a request that says nothing
  *     enrolment_minutes: 60                          a one-time code is valid so long
  *     terminal_certificate_days: 825
- *     worker_threads: 16
- *     log_level: info
+ *     request_retention_days: 30                     a finished request is kept so long
  */
 #ifndef KEYFILL_HOST_HOST_CONFIG_H
 #define KEYFILL_HOST_HOST_CONFIG_H
 
-#include <stdint.h>
-
-#include <keyfill/error.h>
+#include "wire/unit_config.h"
 
 typedef struct kf_host_config {
-    char *address;
-    uint16_t port;
-    char *ca;
-    char *certificate;
-    char *private_key;
+    kf_unit_config unit;
     char *terminal_authority_certificate;
     char *terminal_authority_key;
-    char *database;
     char *kmu;
     char *kmu_name;       /* NULL: any */
     char *issuing_server; /* NULL: none */
@@ -43,8 +29,7 @@ typedef struct kf_host_config {
     uint32_t reservation_minutes;
     uint32_t enrolment_minutes;
     uint32_t terminal_certificate_days;
-    uint32_t worker_threads;
-    char *log_level;
+    uint32_t request_retention_days;
 } kf_host_config;
 
 /* Defaults are filled in. KF_ERR_CONFIGURATION names file and key. */

@@ -4,6 +4,7 @@
 
 #include "audit/route.h"
 #include "base/log.h"
+#include "wire/health.h"
 
 #define REQUEST_LIMIT ((size_t)64 * 1024)
 #define MESSAGE_LIMIT                                                                                        \
@@ -33,22 +34,13 @@ void kf_host_answered(void *context, const kf_http_request *request, int status,
            microseconds);
 }
 
-static kf_code get_health(void *context, const kf_http_request *request, kf_http_response *response,
-                          kf_error *error)
-{
-    (void)context;
-    (void)request;
-    response->json = json_pack("{s:s}", "status", "ok");
-    return response->json != NULL ? KF_OK : kf_fail_plain(error, KF_ERR_MEMORY);
-}
-
 static kf_code get_readiness(void *context, const kf_http_request *request, kf_http_response *response,
                              kf_error *error)
 {
     kf_host *host = ((kf_route_context *)context)->host;
     kf_audit_head head;
     KF_TRY(kf_audit_read_head(host->database, &head, error));
-    return get_health(context, request, response, error);
+    return kf_health_answer(context, request, response, error);
 }
 
 #define TERMINAL KF_PEER_BIT(KF_PEER_TERMINAL)
@@ -56,7 +48,7 @@ static kf_code get_readiness(void *context, const kf_http_request *request, kf_h
 #define AUDITOR KF_PEER_BIT(KF_PEER_AUDITOR)
 
 const kf_http_route kf_host_routes[] = {
-    {"GET", "/healthz", KF_PEER_ANYONE, 0, get_health},
+    {"GET", "/healthz", KF_PEER_ANYONE, 0, kf_health_answer},
     {"GET", "/readyz", KF_PEER_ANYONE, 0, get_readiness},
     {"POST", "/v1/requests", TERMINAL, REQUEST_LIMIT, kf_host_post_request},
     {"POST", "/v1/requests/{id}/messages", TERMINAL, MESSAGE_LIMIT, kf_host_post_message},

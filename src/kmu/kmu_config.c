@@ -1,27 +1,15 @@
 #include "kmu/kmu_config.h"
 
-#include "wire/config.h"
-
 #define WORKER_THREADS_STANDARD 8
-#define WORKER_THREADS_MAX 256
-
-#define TEXT(key) CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER, kf_kmu_config, key, 1, CYAML_UNLIMITED)
-#define OPTIONAL_TEXT(key)                                                                                   \
-    CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, kf_kmu_config, key, 1,       \
-                           CYAML_UNLIMITED)
+#define RETENTION_DAYS_STANDARD 30
+#define RETENTION_DAYS_MAX 36500
 
 static const cyaml_schema_field_t config_fields[] = {
-    OPTIONAL_TEXT(address),
-    CYAML_FIELD_UINT("port", CYAML_FLAG_DEFAULT, kf_kmu_config, port),
-    TEXT(ca),
-    TEXT(certificate),
-    TEXT(private_key),
-    TEXT(database),
-    OPTIONAL_TEXT(bkmu),
-    OPTIONAL_TEXT(bkmu_name),
-    OPTIONAL_TEXT(pair),
-    CYAML_FIELD_UINT("worker_threads", CYAML_FLAG_OPTIONAL, kf_kmu_config, worker_threads),
-    OPTIONAL_TEXT(log_level),
+    KF_UNIT_CONFIG_FIELDS(kf_kmu_config, unit),
+    KF_CONFIG_OPTIONAL_TEXT("bkmu", kf_kmu_config, bkmu),
+    KF_CONFIG_OPTIONAL_TEXT("bkmu_name", kf_kmu_config, bkmu_name),
+    KF_CONFIG_OPTIONAL_TEXT("pair", kf_kmu_config, pair),
+    KF_CONFIG_OPTIONAL_NUMBER("request_retention_days", kf_kmu_config, request_retention_days),
     CYAML_FIELD_END,
 };
 
@@ -37,11 +25,10 @@ void kf_kmu_config_free(kf_kmu_config **config)
 
 static kf_code fill_in(const char *path, kf_kmu_config *config, kf_error *error)
 {
-    const kf_config_number worker_threads = {"worker_threads", &config->worker_threads,
-                                             WORKER_THREADS_STANDARD, WORKER_THREADS_MAX};
-    KF_TRY(kf_config_default_text(&config->address, "127.0.0.1", error));
-    KF_TRY(kf_config_default_number(path, &worker_threads, error));
-    KF_TRY(kf_config_default_log_level(path, &config->log_level, error));
+    const kf_config_number retention = {"request_retention_days", &config->request_retention_days,
+                                        RETENTION_DAYS_STANDARD, RETENTION_DAYS_MAX};
+    KF_TRY(kf_unit_config_fill_in(path, &config->unit, WORKER_THREADS_STANDARD, error));
+    KF_TRY(kf_config_default_number(path, &retention, error));
     if (config->bkmu != NULL && config->pair == NULL)
         return kf_fail(error, KF_ERR_CONFIGURATION,
                        "%s: with a bkmu the key 'pair' is needed: which transport key the two units share",

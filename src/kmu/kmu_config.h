@@ -1,36 +1,21 @@
-/* The configuration of the key management unit's front.
+/* The configuration of the key management unit's front: what every unit has (wire/unit_config.h), and
  *
- *     address: 127.0.0.1                              to listen on; the default
- *     port: 8442
- *     ca: /etc/keyfill/ca.pem
- *     certificate: /etc/keyfill/kmu.pem
- *     private_key: /etc/keyfill/kmu.key
- *     database: sqlite:/var/lib/keyfill/kmu/records.db
  *     bkmu: https://bkmu.example:8441                 absent: this unit runs alone
  *     bkmu_name: central                              in its certificate
  *     pair: north                                     the transport key that the two units share
- *     worker_threads: 8
- *     log_level: info
+ *     request_retention_days: 30                      a finished request and its answers are kept so long
  */
 #ifndef KEYFILL_KMU_KMU_CONFIG_H
 #define KEYFILL_KMU_KMU_CONFIG_H
 
-#include <stdint.h>
-
-#include <keyfill/error.h>
+#include "wire/unit_config.h"
 
 typedef struct kf_kmu_config {
-    char *address;
-    uint16_t port;
-    char *ca;
-    char *certificate;
-    char *private_key;
-    char *database;
+    kf_unit_config unit;
     char *bkmu;      /* NULL: none */
     char *bkmu_name; /* NULL: any */
     char *pair;
-    uint32_t worker_threads;
-    char *log_level;
+    uint32_t request_retention_days;
 } kf_kmu_config;
 
 /* Defaults are filled in. KF_ERR_CONFIGURATION names file and key. */

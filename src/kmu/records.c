@@ -41,6 +41,7 @@ static const kf_migration migrations[] = {
      " kcv TEXT NOT NULL, state TEXT NOT NULL, revision BIGINT NOT NULL, origin TEXT NOT NULL, "
      "diversification TEXT NOT NULL,"
      " PRIMARY KEY (purpose, category, version))"},
+    {2, "CREATE INDEX requests_by_age ON requests (updated)"},
 };
 
 const kf_migrations kf_kmu_migrations = {"kmu", migrations, sizeof migrations / sizeof migrations[0]};

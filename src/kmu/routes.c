@@ -7,30 +7,19 @@
 #include "kmu/profiles.h"
 #include "kmu/requests.h"
 #include "vault/key_routes.h"
+#include "wire/health.h"
 #include "wire/json.h"
 
 #define KF_SMALL_BODY_MAX ((size_t)64 * 1024)
 #define KF_MESSAGE_BODY_MAX ((size_t)2 * 1024 * 1024) /* the answers of a whole script */
 #define KF_MODULE_BODY_MAX ((size_t)3 * 1024 * 1024)  /* a CAP file in base64url */
 
-static kf_code handle_health(void *context, const kf_http_request *request, kf_http_response *response,
-                             kf_error *error)
-{
-    (void)context;
-    (void)request;
-    response->json = json_pack("{s:s}", "status", "ok");
-    return response->json != NULL ? KF_OK : kf_fail_plain(error, KF_ERR_MEMORY);
-}
-
 static kf_code handle_readiness(void *context, const kf_http_request *request, kf_http_response *response,
                                 kf_error *error)
 {
     kf_kmu *kmu = context;
-    kf_audit_head head;
-    KF_TRY(kf_audit_read_head(kmu->front.database, &head, error));
-    if (!kf_vault_client_alive(kmu->front.vault))
-        return kf_fail(error, KF_ERR_VAULT, "the vault is not there");
-    KF_TRY(handle_health(context, request, response, error));
+    KF_TRY(kf_front_check_ready(&kmu->front, error));
+    KF_TRY(kf_health_answer(context, request, response, error));
     return kf_fail_plain(error, kf_json_set_boolean(response->json, "development", kmu->development));
 }
 
@@ -92,7 +81,7 @@ static kf_code handle_audit(void *context, const kf_http_request *request, kf_ht
 #define ADMINISTRATOR KF_PEER_BIT(KF_PEER_ADMINISTRATOR)
 
 const kf_http_route kf_kmu_routes[] = {
-    {"GET", "/healthz", KF_PEER_ANYONE, 0, handle_health},
+    {"GET", "/healthz", KF_PEER_ANYONE, 0, kf_health_answer},
     {"GET", "/readyz", KF_PEER_ANYONE, 0, handle_readiness},
     {"POST", "/v1/requests", HOST, KF_REQUEST_BODY_MAX, kf_handle_request_begin},
     {"POST", "/v1/requests/{id}/messages", HOST, KF_MESSAGE_BODY_MAX, kf_handle_request_message},

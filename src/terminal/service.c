@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "wire/health.h"
 #include "wire/http_server.h"
 #include "wire/json.h"
 
@@ -56,14 +57,6 @@ static kf_code answer_with(kf_http_response *response, json_t *json, kf_error *e
     if (json == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
     response->json = json;
     return KF_OK;
-}
-
-static kf_code handle_health(void *context, const kf_http_request *request, kf_http_response *response,
-                             kf_error *error)
-{
-    (void)context;
-    (void)request;
-    return answer_with(response, json_pack("{s:s}", "status", "ok"), error);
 }
 
 static kf_code handle_status(void *context, const kf_http_request *request, kf_http_response *response,
@@ -173,8 +166,8 @@ static kf_code handle_operation(void *context, const kf_http_request *request, k
 }
 
 static const kf_http_route routes[] = {
-    {"GET", "/healthz", KF_PEER_ANYONE, 0, handle_health},
-    {"GET", "/readyz", KF_PEER_ANYONE, 0, handle_health},
+    {"GET", "/healthz", KF_PEER_ANYONE, 0, kf_health_answer},
+    {"GET", "/readyz", KF_PEER_ANYONE, 0, kf_health_answer},
     {"GET", "/v1/status", LOCAL, 0, handle_status},
     {"GET", "/v1/card", LOCAL, 0, handle_card},
     {"POST", "/v1/operations", LOCAL, OPERATION_BODY_MAX, handle_operation},

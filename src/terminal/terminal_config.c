@@ -8,12 +8,9 @@
 #define DEFAULT_COMMAND_TIMEOUT 20000U
 #define DEFAULT_HOST_TIMEOUT 30000U
 
-#define TEXT(key)                                                                                            \
-    CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER, kf_terminal_config, key, 1, CYAML_UNLIMITED)
-#define OPTIONAL_TEXT(key)                                                                                   \
-    CYAML_FIELD_STRING_PTR(#key, CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, kf_terminal_config, key, 1,  \
-                           CYAML_UNLIMITED)
-#define OPTIONAL_NUMBER(key) CYAML_FIELD_UINT(#key, CYAML_FLAG_OPTIONAL, kf_terminal_config, key)
+#define TEXT(key) KF_CONFIG_TEXT(#key, kf_terminal_config, key)
+#define OPTIONAL_TEXT(key) KF_CONFIG_OPTIONAL_TEXT(#key, kf_terminal_config, key)
+#define OPTIONAL_NUMBER(key) KF_CONFIG_OPTIONAL_NUMBER(#key, kf_terminal_config, key)
 
 static const cyaml_schema_field_t config_fields[] = {
     OPTIONAL_TEXT(reader),

@@ -1,25 +1,19 @@
 #include "vault/front.h"
 
-#include <argp.h>
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
-#include "base/file.h"
 #include "vault/key_messages.h"
 #include "vault/receipt.h"
 
 /* Worker threads write receipts in no certain order: the newest is among the last so many. */
 #define RECEIPTS_LOOKED_AT 256
 
-enum { OPTION_CONFIG = 256, OPTION_DESCRIPTOR, OPTION_DEVELOPMENT };
+enum { OPTION_DESCRIPTOR = 256, OPTION_DEVELOPMENT };
 
 static const struct argp_option option_table[] = {
-    {"config", OPTION_CONFIG, "FILE", 0, "the configuration", 0},
     {"vault-descriptor", OPTION_DESCRIPTOR, "N", 0, "the socket to the vault", 0},
     {"development", OPTION_DEVELOPMENT, NULL, 0, "take what is for development only", 0},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -31,7 +25,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     char *end;
     long number;
     switch (key) {
-    case OPTION_CONFIG: options->config = argument; return 0;
     case OPTION_DEVELOPMENT: options->development = true; return 0;
     case OPTION_DESCRIPTOR:
         errno = 0;
@@ -40,56 +33,26 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
             argp_error(state, "--vault-descriptor is a number from 3 to 1023, not %s", argument);
         options->vault_descriptor = (int)number;
         return 0;
-    case ARGP_KEY_END:
-        if (options->config == NULL || options->vault_descriptor < 0)
-            argp_error(state,
-                       "--config and --vault-descriptor are needed: a front is started by its monitor");
-        return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
-void kf_front_parse(int argc, char **argv, const char *about, kf_front_options *ret_options)
+const struct argp kf_front_argp = {.options = option_table, .parser = parse_option};
+
+kf_code kf_front_meet_vault(const kf_front_options *options, kf_front *front, kf_error *error)
 {
-    kf_front_options options = {.config = NULL, .vault_descriptor = -1, .development = false};
-    const struct argp argp = {option_table, parse_option, NULL, about, NULL, NULL, NULL};
-    argp_err_exit_status = KF_EXIT_USAGE;
-    argp_parse(&argp, argc, argv, 0, NULL, &options);
-    *ret_options = options;
+    if (options->vault_descriptor < 0)
+        return kf_fail(error, KF_ERR_USAGE,
+                       "--vault-descriptor is needed: a front is started by its monitor");
+    return kf_vault_client_new(options->vault_descriptor, &front->vault, error);
 }
 
-static void stop_signals(sigset_t *set)
+kf_code kf_front_check_ready(const kf_front *front, kf_error *error)
 {
-    sigemptyset(set);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGINT);
-}
-
-kf_code kf_front_hold_signals(kf_error *error)
-{
-    sigset_t set;
-    stop_signals(&set);
-    if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &set, NULL) != 0)
-        return kf_fail(error, KF_ERR_SYSTEM, "signals cannot be held back: %s", strerror(errno));
-    return KF_OK;
-}
-
-kf_code kf_front_wait(kf_vault_client *vault, kf_error *error)
-{
-    sigset_t set;
-    stop_signals(&set);
-    KF_CLEANUP(kf_descriptor_close) int signals = signalfd(-1, &set, SFD_CLOEXEC);
-    if (signals < 0) return kf_fail(error, KF_ERR_SYSTEM, "no signalfd: %s", strerror(errno));
-    struct pollfd waits[2] = {{.fd = signals, .events = POLLIN},
-                              {.fd = kf_vault_client_descriptor(vault), .events = POLLRDHUP}};
-    int ready;
-    do {
-        ready = poll(waits, 2, -1);
-    } while (ready < 0 && errno == EINTR);
-    if (ready < 0) return kf_fail(error, KF_ERR_SYSTEM, "poll: %s", strerror(errno));
-    if (waits[0].revents != 0) return KF_OK;
-    return kf_fail(error, KF_ERR_VAULT,
-                   "the vault has ended; this front ends too, to be started again with it");
+    kf_audit_head head;
+    KF_TRY(kf_audit_read_head(front->database, &head, error));
+    if (kf_vault_client_alive(front->vault)) return KF_OK;
+    return kf_fail(error, KF_ERR_VAULT, "the vault is not there");
 }
 
 void kf_front_actor(const kf_peer *caller, const char *request, kf_vault_actor *ret_actor)

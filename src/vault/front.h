@@ -3,25 +3,25 @@
 #ifndef KEYFILL_VAULT_FRONT_H
 #define KEYFILL_VAULT_FRONT_H
 
+#include <argp.h>
+
 #include "audit/chain.h"
 #include "vault/client.h"
 #include "wire/tls_identity.h"
 
-/* PROGRAM --config FILE --vault-descriptor N [--development], as the monitor starts it. */
+/* A front's options beside those of every daemon: --vault-descriptor N [--development], as the monitor gives
+ * them. */
 typedef struct kf_front_options {
-    const char *config;
-    int vault_descriptor;
+    int vault_descriptor; /* negative: not given */
     bool development;
 } kf_front_options;
 
-/* Exits with KF_EXIT_USAGE where they are wrong. `about` is one sentence for --help. */
-void kf_front_parse(int argc, char **argv, const char *about, kf_front_options *ret_options);
-
-/* Blocks SIGTERM and SIGINT in this thread and all that it makes from now on, ignores SIGPIPE: before any
- * other thread exists. */
-kf_code kf_front_hold_signals(kf_error *error) KF_MUST_USE;
-/* Waits for SIGTERM or SIGINT, or for the vault's end: then KF_ERR_VAULT. */
-kf_code kf_front_wait(kf_vault_client *vault, kf_error *error) KF_MUST_USE;
+#define KF_FRONT_OPTIONS_INIT                                                                                \
+    {                                                                                                        \
+        .vault_descriptor = -1                                                                               \
+    }
+/* For kf_daemon.options; its input is a kf_front_options. */
+extern const struct argp kf_front_argp;
 
 /* "officer:alice" */
 void kf_front_actor(const kf_peer *caller, const char *request, kf_vault_actor *ret_actor);
@@ -40,8 +40,12 @@ typedef struct kf_front {
     kf_owed_receipts *owed;  /* NULL: receipts that the database refuses are lost */
 } kf_front;
 
-/* The first thing a front does: hands the vault the newest receipt of the audit log, so that the numbers go
- * on. */
+/* Sets `front->vault`; KF_ERR_USAGE where no descriptor was given. */
+kf_code kf_front_meet_vault(const kf_front_options *options, kf_front *front, kf_error *error) KF_MUST_USE;
+/* For GET /readyz: the database can be read and the vault is there. */
+kf_code kf_front_check_ready(const kf_front *front, kf_error *error) KF_MUST_USE;
+/* The first thing a front does then: hands the vault the newest receipt of the audit log, so that the numbers
+ * go on. */
 kf_code kf_front_resume(const kf_front *front, kf_error *error) KF_MUST_USE;
 /* Appends an audit row for each receipt, inside the caller's transaction. `detail` may be NULL: then a
  * sentence is made of the receipt. */

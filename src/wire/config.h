@@ -23,6 +23,16 @@ kf_code kf_config_parse(const char *name, kf_view text, const cyaml_schema_value
 /* Frees, sets NULL; strings in it are wiped by nobody: no secrets in configuration files. */
 void kf_config_free(const cyaml_schema_value_t *schema, void **config);
 
+/* Rows of a schema: `member` of `structure` under `key`. A text that may be absent is NULL then, a number 0.
+ */
+#define KF_CONFIG_TEXT(key, structure, member)                                                               \
+    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, structure, member, 1, CYAML_UNLIMITED)
+#define KF_CONFIG_OPTIONAL_TEXT(key, structure, member)                                                      \
+    CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, structure, member, 1,         \
+                           CYAML_UNLIMITED)
+#define KF_CONFIG_OPTIONAL_NUMBER(key, structure, member)                                                    \
+    CYAML_FIELD_UINT(key, CYAML_FLAG_OPTIONAL, structure, member)
+
 /* What a key means that the file leaves out: each puts the standard value in its place, and refuses, with
  * KF_ERR_CONFIGURATION naming file (`path`) and key, what is out of range. */
 kf_code kf_config_default_text(char **text, const char *standard, kf_error *error) KF_MUST_USE;

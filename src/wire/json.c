@@ -1,8 +1,24 @@
 #include "wire/json.h"
 
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <keyfill/hex.h>
+#include <keyfill/secret.h>
+
+/* jansson does not tell sizes; the allocator does. */
+static void wipe_and_free(void *memory)
+{
+    if (memory == NULL) return;
+    kf_wipe(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
+void kf_json_wipe_memory(void)
+{
+    json_set_alloc_funcs(malloc, wipe_and_free);
+}
 
 kf_code kf_json_parse(kf_view text, json_t **ret_object, kf_error *error)
 {

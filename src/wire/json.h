@@ -11,6 +11,10 @@
 
 #include <keyfill/bytes.h>
 
+/* From now on memory of JSON values is wiped when it is given back: what a person typed may be a PIN. For the
+ * beginning of a program, before any other call of this header. */
+void kf_json_wipe_memory(void);
+
 /* The root is an object, no member twice, nothing behind the end. KF_ERR_JSON with line and column. The
  * caller frees. */
 kf_code kf_json_parse(kf_view text, json_t **ret_object, kf_error *error) KF_MUST_USE;

@@ -208,6 +208,17 @@ kf_code kf_peer_of_file(const char *path, kf_peer *ret_peer, kf_error *error)
     return kf_fail(error, KF_ERR_CERTIFICATE, "certificate %s: %s", path, kf_error_text(&reason));
 }
 
+kf_code kf_peer_of_own_file(const char *path, kf_peer_role role, kf_peer *ret_peer, kf_error *error)
+{
+    kf_peer self;
+    KF_TRY(kf_peer_of_file(path, &self, error));
+    if (self.role != role)
+        return kf_fail(error, KF_ERR_CERTIFICATE, "%s is the certificate of a %s; a %s's is wanted", path,
+                       kf_peer_role_name(self.role), kf_peer_role_name(role));
+    *ret_peer = self;
+    return KF_OK;
+}
+
 kf_code kf_tls_trust_new(kf_view pem, const char *origin, kf_tls_trust **ret_trust, kf_error *error)
 {
     kf_tls_trust *trust = calloc(1, sizeof *trust);

@@ -59,6 +59,9 @@ kf_code kf_peer_uri_parse(const char *uri, kf_peer_role *ret_role, char ret_name
 /* What a certificate file (its first certificate, PEM) says, without any verification: for display and for
  * finding out who we are. KF_ERR_CERTIFICATE. */
 kf_code kf_peer_of_file(const char *path, kf_peer *ret_peer, kf_error *error) KF_MUST_USE;
+/* The same of our own certificate; KF_ERR_CERTIFICATE where it is not of the role that this program has. */
+kf_code kf_peer_of_own_file(const char *path, kf_peer_role role, kf_peer *ret_peer,
+                            kf_error *error) KF_MUST_USE;
 /* Whole days until `not_after`, negative behind it. */
 long kf_peer_days_left(const kf_peer *peer, time_t now);
 

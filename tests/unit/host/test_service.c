@@ -129,13 +129,13 @@ static void start_issuing_server(world *made)
 
 static void start_host(world *made)
 {
-    kf_host_config config = {.address = (char[]){"127.0.0.1"},
-                             .ca = made->ca,
-                             .certificate = made->host.certificate,
-                             .private_key = made->host.key,
+    kf_host_config config = {.unit.address = (char[]){"127.0.0.1"},
+                             .unit.ca = made->ca,
+                             .unit.certificate = made->host.certificate,
+                             .unit.private_key = made->host.key,
                              .terminal_authority_certificate = made->authority_certificate,
                              .terminal_authority_key = made->authority_key,
-                             .database = made->database,
+                             .unit.database = made->database,
                              .kmu = made->kmu_url,
                              .issuing_server = made->hook_url,
                              .issuing_server_ca = made->ca,
@@ -143,7 +143,8 @@ static void start_host(world *made)
                              .reservation_minutes = 15,
                              .enrolment_minutes = 60,
                              .terminal_certificate_days = 30,
-                             .worker_threads = 4};
+                             .request_retention_days = 30,
+                             .unit.worker_threads = 4};
     if (kf_host_service_start(&config, &made->service, &made->error) != KF_OK)
         fail_msg("%s", kf_error_text(&made->error));
     (void)snprintf(made->url, sizeof made->url, "https://127.0.0.1:%u",
@@ -436,8 +437,8 @@ static void a_configuration_is_filled_in(void **state)
     kf_error error = {KF_OK, ""};
     kf_host_config *config = NULL;
     assert_int_equal(load(FILES "port: 8443\n", &config, &error), KF_OK);
-    assert_string_equal(config->address, "127.0.0.1");
-    assert_int_equal(config->port, 8443);
+    assert_string_equal(config->unit.address, "127.0.0.1");
+    assert_int_equal(config->unit.port, 8443);
     assert_string_equal(config->number_source, "pool");
     assert_int_equal(config->reservation_minutes, 15);
     kf_host_config_free(&config);

@@ -31,12 +31,13 @@ static void what_is_left_out_has_its_default(void **state)
     KF_CLEANUP(kf_kmu_config_free) kf_kmu_config *config = NULL;
     kf_error error;
     assert_int_equal(load(NEEDED, &config, &error), KF_OK);
-    assert_string_equal(config->address, "127.0.0.1");
-    assert_int_equal(config->port, 8442);
-    assert_int_equal(config->worker_threads, 8);
-    assert_string_equal(config->log_level, "info");
+    assert_string_equal(config->unit.address, "127.0.0.1");
+    assert_int_equal(config->unit.port, 8442);
+    assert_int_equal(config->unit.worker_threads, 8);
+    assert_string_equal(config->unit.log_level, "info");
     assert_null(config->bkmu);
     assert_null(config->bkmu_name);
+    assert_int_equal(config->request_retention_days, 30);
 }
 
 static void everything_can_be_set(void **state)
@@ -48,12 +49,12 @@ static void everything_can_be_set(void **state)
                                  "worker_threads: 256\nlog_level: debug\n",
                           &config, &error),
                      KF_OK);
-    assert_string_equal(config->address, "::1");
+    assert_string_equal(config->unit.address, "::1");
     assert_string_equal(config->bkmu, "https://b:1");
     assert_string_equal(config->bkmu_name, "central");
     assert_string_equal(config->pair, "north");
-    assert_int_equal(config->worker_threads, 256);
-    assert_string_equal(config->log_level, "debug");
+    assert_int_equal(config->unit.worker_threads, 256);
+    assert_string_equal(config->unit.log_level, "debug");
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -69,6 +70,7 @@ static void what_is_wrong_is_named(void **state)
         {NEEDED "worker_threads: 257\n", "worker_threads is 257; at most 256"},
         {NEEDED "worker_threads: -1\n", "worker_threads"},
         {NEEDED "log_level: loud\n", "log_level 'loud'"},
+        {NEEDED "request_retention_days: 36501\n", "request_retention_days is 36501; at most 36500"},
         {NEEDED "bkmu: https://b:1\n", "'pair' is needed"},
         {"port: 65536\nca: a\ncertificate: b\nprivate_key: c\ndatabase: d\n", "port"},
         {"port: 1\nca: \"\"\ncertificate: b\nprivate_key: c\ndatabase: d\n", "ca"},

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "vault/front.h"
 #include "vault/key_messages.h"
+#include "wire/daemon.h"
 
 extern char **environ;
 
@@ -88,22 +89,53 @@ static void report(const front_paths *paths, kf_vault_client *vault)
     close(descriptor);
 }
 
+typedef struct reporting_program {
+    kf_front_options options;
+    kf_front front;
+    front_paths paths;
+} reporting_program;
+
+static kf_code load(void *context, const char *config_path, const char **ret_log_level, kf_error *error)
+{
+    front_paths *paths = &((reporting_program *)context)->paths;
+    FILE *file = fopen(config_path, "re");
+    if (file == NULL) return kf_fail(error, KF_ERR_FILE, "%s cannot be read", config_path);
+    int fields = fscanf(file, "%255s %255s %255s", paths->pipe, paths->keys, paths->passphrase);
+    fclose(file);
+    *ret_log_level = "info";
+    return fields == 3 ? KF_OK : kf_fail(error, KF_ERR_CONFIGURATION, "%s: three lines", config_path);
+}
+
+static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_error *error)
+{
+    reporting_program *program = context;
+    KF_TRY(kf_front_meet_vault(&program->options, &program->front, error));
+    report(&program->paths, program->front.vault);
+    (void)snprintf(ret_ready, KF_DAEMON_READY_SIZE, "reported");
+    return KF_OK;
+}
+
+static int vault_of(void *context)
+{
+    return kf_vault_client_descriptor(((reporting_program *)context)->front.vault);
+}
+
+static void end(void *context)
+{
+    kf_vault_client_free(&((reporting_program *)context)->front.vault);
+}
+
 int main(int argc, char **argv)
 {
-    kf_front_options options;
-    kf_error error = {KF_OK, ""};
-    kf_vault_client *vault = NULL;
-    front_paths paths;
-    kf_front_parse(argc, argv, "A front for tests.", &options);
-    FILE *file = fopen(options.config, "re");
-    if (file == NULL) return 2;
-    int fields = fscanf(file, "%255s %255s %255s", paths.pipe, paths.keys, paths.passphrase);
-    fclose(file);
-    if (fields != 3 || kf_front_hold_signals(&error) != KF_OK ||
-        kf_vault_client_new(options.vault_descriptor, &vault, &error) != KF_OK)
-        return 2;
-    report(&paths, vault);
-    kf_code code = kf_front_wait(vault, &error);
-    kf_vault_client_free(&vault);
-    return kf_code_exit_status(code);
+    reporting_program program = {.options = KF_FRONT_OPTIONS_INIT};
+    const kf_daemon daemon = {.program = "reporting-front",
+                              .about = "A front for tests.",
+                              .options = &kf_front_argp,
+                              .options_input = &program.options,
+                              .service = &program,
+                              .load = load,
+                              .start = start,
+                              .watched = vault_of,
+                              .end = end};
+    return kf_daemon_run(&daemon, argc, argv);
 }
