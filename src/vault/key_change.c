@@ -4,32 +4,38 @@
 #include "vault/key_store_state.h"
 
 static kf_code make_material(const kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,
-                             void **ret_material)
+                             void **ret_material, kf_error *error)
 {
     const kf_key_custody *custody = store->custody;
-    if (key == NULL) return custody->generate(custody->context, entry->algorithm, entry->size, ret_material);
-    return custody->import(custody->context, key, ret_material);
+    if (key == NULL) return custody->generate(custody->context, entry, ret_material, error);
+    return custody->import(custody->context, entry, key, ret_material, error);
 }
 
-static kf_code check_value_of(const kf_key_store *store, const void *material, kf_key_entry *entry)
+/* Whether the custody can do what the template asks, before there is a key of it. */
+static kf_code check_custody(const kf_key_store *store, const kf_key_entry *entry, kf_error *error)
 {
-    KF_CLEANUP(kf_secret_free) kf_secret *key = NULL;
-    KF_TRY(store->custody->expose(store->custody->context, material, &key));
-    return kf_key_entry_kcv(entry->algorithm, key, &entry->kcv);
+    kf_diversification *parsed = NULL;
+    if (entry->policy.diversification[0] != '\0')
+        KF_TRY(kf_diversification_parse(entry->policy.diversification, &parsed, error));
+    kf_code code = store->custody->check(store->custody->context, entry, parsed, error);
+    kf_diversification_free(&parsed);
+    return code;
 }
 
 /* A record with a material of its own, from an entry and the key it is to have. */
 static kf_code make_record(const kf_key_store *store, kf_key_entry *entry, const kf_secret *key,
                            kf_key_record **ret_record, kf_error *error)
 {
+    const kf_key_custody *custody = store->custody;
     void *material = NULL;
     if (key != NULL && kf_secret_size(key) != entry->size)
         return kf_fail(error, KF_ERR_KEY_SIZE, "the key has %zu bytes, %zu were announced",
                        kf_secret_size(key), entry->size);
-    KF_TRY(kf_fail_plain(error, make_material(store, entry, key, &material)));
-    kf_code code = kf_fail_plain(error, check_value_of(store, material, entry));
+    KF_TRY(check_custody(store, entry, error));
+    KF_TRY(make_material(store, entry, key, &material, error));
+    kf_code code = custody->check_value(custody->context, material, entry, &entry->kcv, error);
     if (code == KF_OK) code = kf_key_record_new(entry, material, ret_record, error);
-    if (code != KF_OK) store->custody->destroy(store->custody->context, material);
+    if (code != KF_OK) custody->destroy(custody->context, material);
     return code;
 }
 

@@ -108,11 +108,19 @@ static kf_code load_state(kf_key_store *store, kf_view plain, kf_error *error)
 kf_code kf_key_store_open(kf_key_slots *slots, const kf_secret *passphrase, kf_passphrase_cost cost_of_new,
                           kf_key_store **ret_store, kf_error *error)
 {
+    const kf_key_store_terms terms = {passphrase, cost_of_new, NULL};
+    return kf_key_store_open_with(slots, &terms, ret_store, error);
+}
+
+kf_code kf_key_store_open_with(kf_key_slots *slots, const kf_key_store_terms *terms, kf_key_store **ret_store,
+                               kf_error *error)
+{
     kf_key_store *store = calloc(1, sizeof *store);
     if (store == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
-    store->custody = &kf_key_custody_memory;
+    store->custody = terms->custody != NULL ? terms->custody : &kf_key_custody_memory;
     KF_CLEANUP(kf_buffer_clear) kf_buffer plain = kf_buffer_with_limit(KF_SEALED_FILE_MAX);
-    kf_code code = kf_key_journal_open(slots, passphrase, cost_of_new, &store->journal, &plain, error);
+    kf_code code =
+        kf_key_journal_open(slots, terms->passphrase, terms->cost_of_new, &store->journal, &plain, error);
     if (code != KF_OK) {
         free(store);
         return code;
@@ -190,8 +198,8 @@ static kf_key_record *record_of(const kf_key_store *store, const kf_key_entry *e
     return record != NULL && &record->entry == entry ? record : NULL;
 }
 
-kf_code kf_key_store_derive(kf_key_store *store, const kf_key_entry *entry, kf_fields fields,
-                            kf_key_role role, kf_secret **ret_key, kf_error *error)
+static kf_code derive(kf_key_store *store, const kf_key_entry *entry, kf_key_derivation *derivation,
+                      kf_secret *ret_keys[KF_KEY_ROLES_MAX], kf_error *error)
 {
     const kf_key_record *record = record_of(store, entry);
     if (record == NULL) return kf_fail_plain(error, KF_ERR_ARGUMENT);
@@ -200,8 +208,28 @@ kf_code kf_key_store_derive(kf_key_store *store, const kf_key_entry *entry, kf_f
     if (entry->state != KF_KEY_ACTIVE && entry->state != KF_KEY_DEACTIVATED)
         return kf_fail(error, KF_ERR_KEY_POLICY, "base key %s is %s: no key is derived from it",
                        kf_key_label_of(entry).text, kf_key_state_name(entry->state));
-    kf_key_derivation derivation = {record->diversification, entry->algorithm, fields, role};
-    return store->custody->derive(store->custody->context, record->material, &derivation, ret_key, error);
+    derivation->diversification = record->diversification;
+    derivation->algorithm = entry->algorithm;
+    derivation->size = entry->size;
+    return store->custody->derive(store->custody->context, record->material, derivation, ret_keys, error);
+}
+
+kf_code kf_key_store_derive(kf_key_store *store, const kf_key_entry *entry, kf_fields fields,
+                            kf_key_role role, kf_secret **ret_key, kf_error *error)
+{
+    kf_secret *keys[KF_KEY_ROLES_MAX] = {NULL};
+    kf_key_derivation derivation = {.fields = fields, .role_count = 1, .roles = {role}};
+    KF_TRY(derive(store, entry, &derivation, keys, error));
+    *ret_key = keys[0];
+    return KF_OK;
+}
+
+kf_code kf_key_store_derive_set(kf_key_store *store, const kf_key_entry *entry, kf_fields fields,
+                                kf_secret *ret_keys[3], kf_error *error)
+{
+    kf_key_derivation derivation = {
+        .fields = fields, .role_count = 3, .roles = {KF_ROLE_ENC, KF_ROLE_MAC, KF_ROLE_DEK}};
+    return derive(store, entry, &derivation, ret_keys, error);
 }
 
 const kf_diversification *kf_key_store_diversification(const kf_key_store *store, const kf_key_entry *entry)
@@ -269,5 +297,5 @@ kf_code kf_key_store_expose_key(const kf_key_store *store, const kf_key_entry *e
     if (record == NULL) return kf_fail_plain(error, KF_ERR_ARGUMENT);
     if (record->material == NULL)
         return kf_fail(error, KF_ERR_KEY_POLICY, "base key %s is destroyed", kf_key_label_of(entry).text);
-    return kf_fail_plain(error, store->custody->expose(store->custody->context, record->material, ret_key));
+    return store->custody->expose(store->custody->context, record->material, ret_key, error);
 }

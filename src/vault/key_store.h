@@ -28,6 +28,15 @@ void kf_key_slots_close(kf_key_slots *slots);
  * KF_ERR_KEY_STORE: wrong passphrase or damaged beyond the second copy. */
 kf_code kf_key_store_open(kf_key_slots *slots, const kf_secret *passphrase, kf_passphrase_cost cost_of_new,
                           kf_key_store **ret_store, kf_error *error) KF_MUST_USE;
+/* The same with base keys in a custody that outlives the store. KF_ERR_KEY_STORE where the state was written
+ * with another one. */
+typedef struct kf_key_store_terms {
+    const kf_secret *passphrase;
+    kf_passphrase_cost cost_of_new;
+    const struct kf_key_custody *custody; /* NULL: this process's memory */
+} kf_key_store_terms;
+kf_code kf_key_store_open_with(kf_key_slots *slots, const kf_key_store_terms *terms, kf_key_store **ret_store,
+                               kf_error *error) KF_MUST_USE;
 void kf_key_store_free(kf_key_store **store);
 
 /* The store's revision: rises by one with every change. */
@@ -47,6 +56,9 @@ uint32_t kf_key_store_latest(const kf_key_store *store, kf_key_purpose purpose, 
  * diversify.h. */
 kf_code kf_key_store_derive(kf_key_store *store, const kf_key_entry *entry, kf_fields fields,
                             kf_key_role role, kf_secret **ret_key, kf_error *error) KF_MUST_USE;
+/* The same for a secure channel's three keys, in one go: ENC, MAC, DEK. */
+kf_code kf_key_store_derive_set(kf_key_store *store, const kf_key_entry *entry, kf_fields fields,
+                                kf_secret *ret_keys[3], kf_error *error) KF_MUST_USE;
 /* The parsed template of `entry`, owned by the store; NULL for transport and group keys. */
 const kf_diversification *kf_key_store_diversification(const kf_key_store *store, const kf_key_entry *entry);
 

@@ -74,17 +74,9 @@ bool kf_procedure_fits(const kf_card_keys *keys, const uint8_t challenge[KF_HOST
 static kf_code derive_set(const kf_procedure_context *context, const kf_key_entry *entry, kf_fields fields,
                           kf_card_keys *ret_keys, kf_error *error)
 {
-    kf_card_keys keys = {0};
-    kf_code code = kf_key_store_derive(context->keys, entry, fields, KF_ROLE_ENC, &keys.enc, error);
-    if (code == KF_OK)
-        code = kf_key_store_derive(context->keys, entry, fields, KF_ROLE_MAC, &keys.mac, error);
-    if (code == KF_OK)
-        code = kf_key_store_derive(context->keys, entry, fields, KF_ROLE_DEK, &keys.dek, error);
-    if (code != KF_OK) {
-        kf_card_keys_clear(&keys);
-        return code;
-    }
-    *ret_keys = keys;
+    kf_secret *keys[3] = {NULL};
+    KF_TRY(kf_key_store_derive_set(context->keys, entry, fields, keys, error));
+    *ret_keys = (kf_card_keys){.enc = keys[0], .mac = keys[1], .dek = keys[2]};
     return KF_OK;
 }
 
