@@ -4,6 +4,8 @@
 
 #include "kat.h"
 
+#include <keyfill/secure_channel.h>
+
 /* card_checks_channel.c */
 void kat_check_session(const json_t *entry, kat_report *report);
 void kat_check_refused_session(const json_t *entry, kat_report *report);
@@ -11,6 +13,14 @@ void kat_check_scp02_keys(const json_t *entry, kat_report *report);
 void kat_check_scp02_response_mac(const json_t *entry, kat_report *report);
 void kat_check_scp03_derivation(const json_t *entry, kat_report *report);
 void kat_check_card_challenge(const json_t *entry, kat_report *report);
+/* A session key shows itself by what it encrypts: the library does not give it out. `text` is the key wanted.
+ */
+void kat_compare_session_key(kat_report *report, const char *member, const char *text, kf_cipher *cipher);
+/* A session that only the keys, the sequence counter and perhaps the challenges of the vector enter. */
+void kat_start_scp02(kat_report *report, const json_t *entry, const kf_key_set *keys,
+                     kf_secure_channel *channel);
+
+/* card_checks_put_key.c */
 void kat_check_put_key(const json_t *entry, kat_report *report);
 
 /* card_checks_ota.c */

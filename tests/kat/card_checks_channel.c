@@ -27,20 +27,26 @@ static void session_input_clear(session_input *input)
     kf_buffer_clear(&input->response);
 }
 
+static void append_or(kat_report *report, const json_t *entry, const char *member, const char *otherwise,
+                      kf_buffer *bytes)
+{
+    if (kf_hex_decode_append(kat_text_or(entry, member, otherwise), bytes) != KF_OK)
+        kat_fault(report, "%s is not hexadecimal", member);
+}
+
 /* An answer to INITIALIZE UPDATE for vectors that publish the challenges and cryptograms alone. */
 static void make_response(kat_report *report, const json_t *entry, session_input *input)
 {
-    const char *counter = kat_text_or(entry, "sequence_counter", "000000");
-    kf_buffer_append_fill(&input->response, 0, KF_DIVERSIFICATION_DATA_SIZE);
-    kf_buffer_append_u8(&input->response, 0x01);
-    kf_buffer_append_u8(&input->response, 0x03);
-    if (kf_hex_decode_append(kat_text_or(entry, "i_param", "70"), &input->response) != KF_OK)
-        kat_fault(report, "i_param is not hexadecimal");
-    kat_need_hex(report, entry, "card_challenge", &input->response);
-    kat_need_hex(report, json_object_get(entry, "expected"), "card_cryptogram", &input->response);
-    if (kf_hex_decode_append(counter, &input->response) != KF_OK)
-        kat_fault(report, "sequence_counter is not hexadecimal");
-    kf_buffer_append_u16(&input->response, 0x9000);
+    kf_buffer *response = &input->response;
+    bool scp02 = strncmp(report->family, "scp02", 5) == 0;
+    kf_buffer_append_fill(response, 0, KF_DIVERSIFICATION_DATA_SIZE);
+    append_or(report, entry, "kvn", "01", response);
+    kf_buffer_append_u8(response, scp02 ? 0x02 : 0x03);
+    append_or(report, entry, scp02 ? "sequence_counter" : "i_param", scp02 ? "0000" : "70", response);
+    kat_need_hex(report, entry, "card_challenge", response);
+    kat_need_hex(report, json_object_get(entry, "expected"), "card_cryptogram", response);
+    if (!scp02) append_or(report, entry, "sequence_counter", "000000", response);
+    kf_buffer_append_u16(response, 0x9000);
 }
 
 static bool read_input(kat_report *report, const json_t *entry, session_input *input)
@@ -57,14 +63,15 @@ static bool read_input(kat_report *report, const json_t *entry, session_input *i
     return report->faults == before && kf_buffer_status(&input->response) == KF_OK;
 }
 
-/* A session key shows itself by what it encrypts: the library does not give it out. */
-static void expect_session_key(kat_report *report, const json_t *entry, const char *member, kf_cipher *cipher)
+void kat_compare_session_key(kat_report *report, const char *member, const char *text, kf_cipher *cipher)
 {
-    const json_t *value = kat_expected(report, entry, member);
-    if (value == NULL || cipher == NULL) return;
     KF_CLEANUP(kf_secret_free) kf_secret *key = NULL;
     KF_CLEANUP(kf_cipher_free) kf_cipher *wanted = NULL;
-    if (!kat_ok(report, kf_hex_decode_secret(json_string_value(value), &key), member)) return;
+    if (cipher == NULL) {
+        kat_fault(report, "there is no %s", member);
+        return;
+    }
+    if (!kat_ok(report, kf_hex_decode_secret(text, &key), member)) return;
     if (!kat_ok(report, kf_cipher_new_secret(kf_cipher_algorithm(cipher), key, &wanted), member)) return;
     const uint8_t block[KF_BLOCK_MAX] = {0};
     uint8_t by_wanted[KF_BLOCK_MAX], by_actual[KF_BLOCK_MAX];
@@ -72,6 +79,50 @@ static void expect_session_key(kat_report *report, const json_t *entry, const ch
     if (!kat_ok(report, kf_cipher_encrypt_blocks(wanted, kf_view_of(block, size), by_wanted), member)) return;
     if (!kat_ok(report, kf_cipher_encrypt_blocks(cipher, kf_view_of(block, size), by_actual), member)) return;
     kat_compare(report, member, kf_view_of(by_wanted, size), kf_view_of(by_actual, size));
+}
+
+static void expect_session_key(kat_report *report, const json_t *entry, const char *member, kf_cipher *cipher)
+{
+    const json_t *value = kat_expected(report, entry, member);
+    if (value == NULL) return;
+    if (json_is_string(value))
+        kat_compare_session_key(report, member, json_string_value(value), cipher);
+    else
+        kat_fault(report, "expected.%s is no text", member);
+}
+
+/* The whole command: some hosts send it without Le, and key version and identifier are their choice. */
+static void check_initialize_update(kat_report *report, const json_t *entry, const session_input *input)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer published = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer made = KF_BUFFER_INIT;
+    if (!kat_has(entry, "initialize_update") || !kat_need_hex(report, entry, "initialize_update", &published))
+        return;
+    if (published.size < 5) {
+        kat_fault(report, "initialize_update is too short");
+        return;
+    }
+    kf_code code = kf_gp_initialize_update(published.data[2], kf_buffer_view(&input->host_challenge), &made);
+    if (!kat_ok(report, code, "kf_gp_initialize_update")) return;
+    made.data[3] = published.data[3];
+    if (published.size + 1 == made.size) kf_buffer_truncate(&made, published.size);
+    kat_compare(report, "initialize_update", kf_buffer_view(&published), kf_buffer_view(&made));
+}
+
+/* What the vector states beside the answer that holds it. */
+static void check_stated(kat_report *report, const json_t *entry, const kf_initialize_update *answer)
+{
+    kat_agrees_hex(report, entry, "kvn", kf_view_of(&answer->key_version, 1));
+    kat_agrees_hex(report, entry, "card_challenge",
+                   kf_view_of(answer->card_challenge, answer->challenge_size));
+    if (answer->sequence_counter_size > 0)
+        kat_agrees_hex(report, entry, "sequence_counter",
+                       kf_view_of(answer->sequence_counter, answer->sequence_counter_size));
+    if (answer->protocol == 0x03) kat_agrees_hex(report, entry, "i_param", kf_view_of(&answer->options, 1));
+    if (!kat_has(entry, "mode")) return;
+    const char *mode = answer->challenge_size == 16 ? "S16" : "S8";
+    kat_compared(report);
+    if (strcmp(kat_need_text(report, entry, "mode"), mode) != 0) kat_fault(report, "the mode is %s", mode);
 }
 
 static void check_answer(kat_report *report, const json_t *command, kf_secure_channel *channel,
@@ -87,8 +138,9 @@ static void check_answer(kat_report *report, const json_t *command, kf_secure_ch
         kf_secure_channel_unwrap(channel, exchange, kf_buffer_view(&response), &plain, &status_word);
     if (!kat_ok(report, code, "kf_secure_channel_unwrap")) return;
     kf_buffer_append_u16(&plain, status_word);
-    if (!kat_has(command, "response_plain")) return;
-    if (kat_need_hex(report, command, "response_plain", &wanted))
+    bool told = kat_has(command, "response_plain");
+    if (!told && (exchange->level & KF_LEVEL_R_MAC) != 0) return;
+    if (kat_need_hex(report, command, told ? "response_plain" : "response_wire", &wanted))
         kat_compare(report, "response", kf_buffer_view(&wanted), kf_buffer_view(&plain));
 }
 
@@ -118,12 +170,15 @@ static void add_published_le(const json_t *entry, kf_buffer *apdu)
     if (digits == 2 * apdu->size + 2 && strcmp(wanted + digits - 2, "00") == 0) kf_buffer_append_u8(apdu, 0);
 }
 
-/* SCP02's i stands in the vector alone. */
-static bool set_published_options(kat_report *report, const json_t *entry, kf_secure_channel *channel)
+/* SCP02's i stands in the vector alone. Where it does not, a level with response MACs tells some of it. */
+static bool set_published_options(kat_report *report, const json_t *entry, uint8_t level,
+                                  kf_secure_channel *channel)
 {
-    if (channel->answer.protocol != 0x02 || !kat_has(entry, "i_param")) return true;
+    bool response_mac = (level & KF_LEVEL_R_MAC) != 0;
+    if (channel->answer.protocol != 0x02) return true;
     KF_CLEANUP(kf_buffer_clear) kf_buffer options = KF_BUFFER_INIT;
-    if (!kat_need_hex(report, entry, "i_param", &options) || options.size != 1) return false;
+    append_or(report, entry, "i_param", response_mac ? "75" : "55", &options);
+    if (options.size != 1) return false;
     return kat_ok(report, kf_secure_channel_set_scp02_options(channel, options.data[0]), "i_param");
 }
 
@@ -134,7 +189,7 @@ static void check_authenticated(kat_report *report, const json_t *entry, kf_secu
     KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
     kf_error error = {0};
     if (!kat_need_hex(report, entry, "security_level", &level) || level.size != 1) return;
-    if (!set_published_options(report, entry, channel)) return;
+    if (!set_published_options(report, entry, level.data[0], channel)) return;
     if (kf_secure_channel_external_authenticate(channel, level.data[0], &apdu, &error) != KF_OK) {
         kat_fault(report, "EXTERNAL AUTHENTICATE: %s", kf_error_text(&error));
         return;
@@ -168,6 +223,8 @@ static void check_open_session(kat_report *report, const json_t *entry, const se
         kat_fault(report, "kf_secure_channel_open: %s", kf_error_text(&error));
         return;
     }
+    check_initialize_update(report, entry, input);
+    check_stated(report, entry, &channel->answer);
     size_t size = channel->answer.cryptogram_size;
     kat_expect_hex(report, entry, "card_cryptogram", kf_view_of(channel->card_cryptogram, size));
     kat_expect_hex(report, entry, "host_cryptogram", kf_view_of(channel->host_cryptogram, size));
@@ -195,6 +252,11 @@ void kat_check_refused_session(const json_t *entry, kat_report *report)
     KF_CLEANUP(session_input_clear) session_input input = {0};
     if (!read_input(report, entry, &input)) return;
     const kf_key_set keys = {input.enc, input.mac, input.dek};
+    kf_initialize_update answer;
+    check_initialize_update(report, entry, &input);
+    if (kat_ok(report, kf_initialize_update_parse(kf_buffer_view(&input.response), &answer, NULL),
+               "kf_initialize_update_parse"))
+        check_stated(report, entry, &answer);
     kf_code code = kf_secure_channel_verify(&keys, kf_buffer_view(&input.host_challenge),
                                             kf_buffer_view(&input.response), NULL);
     if (code != KF_OK && code != KF_ERR_CRYPTOGRAM) kat_ok(report, code, "kf_secure_channel_verify");
@@ -226,25 +288,59 @@ void kat_check_scp03_derivation(const json_t *entry, kat_report *report)
     if (!kat_need_hex(report, entry, "block_a", &fixed)) return;
     kf_kdf_counter form = {KF_COUNTER_MIDDLE_FIXED, 8, fixed.size};
     if (!kat_need_hex(report, entry, "block_b", &fixed)) return;
-    uint8_t derived[64];
-    size_t size = (size_t)kat_need_number(report, entry, "length_bits") / 8;
-    if (size == 0 || size > sizeof(derived)) {
-        kat_fault(report, "length_bits is out of range");
+    KF_CLEANUP(kf_buffer_clear) kf_buffer first = KF_BUFFER_INIT;
+    append_or(report, entry, "counter", "01", &first);
+    uint8_t derived[512];
+    long long bits = kat_need_number(report, entry, "length_bits");
+    size_t size = bits > 0 && bits % 8 == 0 ? (size_t)bits / 8 : 0;
+    /* The counter of the first block: what comes before it is derived and left out. */
+    size_t before = first.size == 1 && first.data[0] > 0 ? 16u * (first.data[0] - 1u) : sizeof(derived);
+    if (size == 0 || before + size > sizeof(derived)) {
+        kat_fault(report, "length_bits or counter is out of range");
         return;
     }
-    kf_code code = kf_kdf_counter_mode(cipher, form, kf_buffer_view(&fixed), derived, size);
+    kf_code code = kf_kdf_counter_mode(cipher, form, kf_buffer_view(&fixed), derived, before + size);
     if (!kat_ok(report, code, "kf_kdf_counter_mode")) return;
+    kat_expect_hex(report, entry, "derived", kf_view_of(derived + before, size));
+    if (!kat_has(json_object_get(entry, "expected"), "kcv_aes")) return;
     KF_CLEANUP(kf_secret_free) kf_secret *derived_key = NULL;
     kf_kcv kcv;
-    if (!kat_ok(report, kf_secret_new(kf_view_of(derived, size), &derived_key), "kf_secret_new")) return;
+    code = kf_secret_new(kf_view_of(derived + before, size), &derived_key);
+    if (!kat_ok(report, code, "kf_secret_new")) return;
     code = kf_kcv_compute(KF_AES, derived_key, KF_KCV_GLOBALPLATFORM, &kcv);
     if (kat_ok(report, code, "kf_kcv_compute")) kat_expect_hex(report, entry, "kcv_aes", KF_VIEW(kcv.bytes));
-    kat_expect_hex(report, entry, "derived", kf_view_of(derived, size));
 }
 
-/* A session that only the keys, the sequence counter and perhaps the challenges of the vector enter. */
-static void start_scp02(kat_report *report, const json_t *entry, const kf_secret *key,
-                        kf_secure_channel *channel)
+/* One key for all, or a set of three of which one may be missing. */
+typedef struct scp02_keys {
+    kf_secret *enc;
+    kf_secret *mac;
+    kf_secret *dek;
+} scp02_keys;
+
+static void scp02_keys_clear(scp02_keys *keys)
+{
+    kf_secret_free(&keys->enc);
+    kf_secret_free(&keys->mac);
+    kf_secret_free(&keys->dek);
+}
+
+static kf_secret *key_or(kat_report *report, const json_t *entry, const char *member, const char *otherwise)
+{
+    return kat_need_secret(report, entry, kat_has(entry, member) ? member : otherwise);
+}
+
+static bool read_scp02_keys(kat_report *report, const json_t *entry, scp02_keys *keys)
+{
+    const char *common = kat_has(entry, "key") ? "key" : kat_has(entry, "key_enc") ? "key_enc" : "key_mac";
+    keys->enc = key_or(report, entry, "key_enc", common);
+    keys->mac = key_or(report, entry, "key_mac", common);
+    keys->dek = key_or(report, entry, "key_dek", common);
+    return keys->enc != NULL && keys->mac != NULL && keys->dek != NULL;
+}
+
+void kat_start_scp02(kat_report *report, const json_t *entry, const kf_key_set *keys,
+                     kf_secure_channel *channel)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer counter = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer card_challenge = KF_BUFFER_INIT;
@@ -260,8 +356,7 @@ static void start_scp02(kat_report *report, const json_t *entry, const kf_secret
     }
     memcpy(channel->answer.sequence_counter, counter.data, 2);
     memcpy(channel->answer.card_challenge, card_challenge.data, 6);
-    const kf_key_set keys = {key, key, key};
-    kat_ok(report, kf_protocol_scp02.start(channel, &keys, kf_buffer_view(&host_challenge)), "SCP02 start");
+    kat_ok(report, kf_protocol_scp02.start(channel, keys, kf_buffer_view(&host_challenge)), "SCP02 start");
 }
 
 static void expect_session_kcv(kat_report *report, const json_t *entry, const char *member, kf_cipher *cipher)
@@ -275,18 +370,22 @@ static void expect_session_kcv(kat_report *report, const json_t *entry, const ch
 
 void kat_check_scp02_keys(const json_t *entry, kat_report *report)
 {
-    const char *member = kat_has(entry, "key") ? "key" : "key_enc";
-    KF_CLEANUP(kf_secret_free) kf_secret *key = kat_need_secret(report, entry, member);
+    KF_CLEANUP(scp02_keys_clear) scp02_keys input = {0};
     KF_CLEANUP(kf_secure_channel_free) kf_secure_channel *channel = calloc(1, sizeof(*channel));
-    if (key == NULL || channel == NULL) return;
-    start_scp02(report, entry, key, channel);
+    if (channel == NULL || !read_scp02_keys(report, entry, &input)) return;
+    const kf_key_set keys = {input.enc, input.mac, input.dek};
+    kat_start_scp02(report, entry, &keys, channel);
     expect_session_kcv(report, entry, "kcv_s_enc", channel->session_enc);
     expect_session_kcv(report, entry, "kcv_s_mac", channel->session_mac);
     expect_session_kcv(report, entry, "kcv_s_rmac", channel->session_rmac);
     expect_session_kcv(report, entry, "kcv_s_dek", channel->data_encryption);
     if (channel->session_enc == NULL) return;
     expect_session_key(report, entry, "s_enc", channel->session_enc);
+    expect_session_key(report, entry, "s_mac", channel->session_mac);
+    expect_session_key(report, entry, "s_rmac", channel->session_rmac);
+    expect_session_key(report, entry, "s_dek", channel->data_encryption);
     kat_expect_hex(report, entry, "card_cryptogram", kf_view_of(channel->card_cryptogram, 8));
+    kat_expect_hex(report, entry, "host_cryptogram", kf_view_of(channel->host_cryptogram, 8));
 }
 
 static void check_response_mac(kat_report *report, const json_t *entry, kf_secure_channel *channel)
@@ -312,13 +411,13 @@ static void check_response_mac(kat_report *report, const json_t *entry, kf_secur
 
 void kat_check_scp02_response_mac(const json_t *entry, kat_report *report)
 {
-    const char *member = kat_has(entry, "key") ? "key" : "key_enc";
-    KF_CLEANUP(kf_secret_free) kf_secret *key = kat_need_secret(report, entry, member);
+    KF_CLEANUP(scp02_keys_clear) scp02_keys input = {0};
     KF_CLEANUP(kf_secure_channel_free) kf_secure_channel *channel = calloc(1, sizeof(*channel));
     KF_CLEANUP(kf_buffer_clear) kf_buffer setting = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
-    if (key == NULL || channel == NULL) return;
-    start_scp02(report, entry, key, channel);
+    if (channel == NULL || !read_scp02_keys(report, entry, &input)) return;
+    const kf_key_set keys = {input.enc, input.mac, input.dek};
+    kat_start_scp02(report, entry, &keys, channel);
     channel->protocol = &kf_protocol_scp02;
     channel->answer.protocol = 0x02;
     channel->answer.cryptogram_size = 8;
@@ -334,91 +433,4 @@ void kat_check_scp02_response_mac(const json_t *entry, kat_report *report)
     if (!kat_ok(report, code, "kf_secure_channel_external_authenticate")) return;
     kat_expect_hex(report, entry, "external_authenticate", kf_buffer_view(&apdu));
     check_response_mac(report, entry, channel);
-}
-
-/* A channel with nothing but the key that encrypts keys. */
-static bool prepare_encryption(kat_report *report, const json_t *entry, kf_secure_channel *channel)
-{
-    bool scp02 = strcmp(kat_need_text(report, entry, "scp"), "02") == 0;
-    channel->protocol = scp02 ? &kf_protocol_scp02 : &kf_protocol_scp03;
-    KF_CLEANUP(kf_secret_free) kf_secret *dek = kat_need_secret(report, entry, "static_dek");
-    if (dek == NULL) return false;
-    if (!scp02)
-        return kat_ok(report, kf_cipher_new_secret(KF_AES, dek, &channel->data_encryption), "static_dek");
-    unsigned before = report->faults;
-    start_scp02(report, entry, dek, channel);
-    return report->faults == before;
-}
-
-static bool version_of(const json_t *entry, const char *member, uint8_t *ret_version)
-{
-    char *end = NULL;
-    const char *text = kat_text_or(entry, member, "");
-    unsigned long value = strtoul(text, &end, 16);
-    if (end == text || value > 0xFF) return false;
-    *ret_version = (uint8_t)value;
-    return true;
-}
-
-static void check_put_key_command(kat_report *report, const json_t *entry, kf_secure_channel *channel)
-{
-    kf_secret *values[KF_GP_KEYS_MAX] = {NULL};
-    kf_gp_key keys[KF_GP_KEYS_MAX];
-    const json_t *texts = json_object_get(entry, "new_keys");
-    size_t count = json_array_size(texts);
-    bool aes = strcmp(kat_need_text(report, entry, "new_key_type"), "88") == 0;
-    kf_gp_put_key put_key = {.keys = keys, .key_count = count};
-    bool usable = count > 0 && count <= KF_GP_KEYS_MAX &&
-                  version_of(entry, "old_kvn", &put_key.present_version) &&
-                  version_of(entry, "new_kvn", &put_key.new_version) &&
-                  version_of(entry, "key_id", &put_key.key_identifier);
-    for (size_t i = 0; usable && i < count; i++) {
-        usable = kf_hex_decode_secret(json_string_value(json_array_get(texts, i)), &values[i]) == KF_OK;
-        keys[i] = (kf_gp_key){aes ? KF_AES : KF_TDES, values[i]};
-    }
-    if (!usable) kat_fault(report, "the inputs are incomplete");
-    KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
-    KF_CLEANUP(kf_buffer_clear) kf_buffer answer = KF_BUFFER_INIT;
-    if (usable && kat_ok(report, kf_gp_put_key_command(channel, &put_key, &apdu), "kf_gp_put_key_command")) {
-        /* Some hosts send it without Le. */
-        const char *wanted = kat_text_or(json_object_get(entry, "expected"), "apdu_plain", "");
-        if (strlen(wanted) == 2 * (apdu.size - 1)) kf_buffer_truncate(&apdu, apdu.size - 1);
-        kat_expect_hex(report, entry, "apdu_plain", kf_buffer_view(&apdu));
-    }
-    if (usable && kat_ok(report, kf_gp_put_key_expected(&put_key, &answer), "kf_gp_put_key_expected")) {
-        kf_buffer_append_u16(&answer, 0x9000);
-        kat_expect_hex(report, entry, "response", kf_buffer_view(&answer));
-    }
-    for (size_t i = 0; i < KF_GP_KEYS_MAX; i++)
-        kf_secret_free(&values[i]);
-}
-
-static void check_one_key(kat_report *report, const json_t *entry, kf_secure_channel *channel)
-{
-    KF_CLEANUP(kf_secret_free) kf_secret *value = kat_need_secret(report, entry, "new_key");
-    if (value == NULL) return;
-    KF_CLEANUP(kf_buffer_clear) kf_buffer encrypted = KF_BUFFER_INIT;
-    if (!kat_ok(report, kf_secure_channel_encrypt_key(channel, value, &encrypted), "encrypt_key")) return;
-    kat_expect_hex(report, entry, "encrypted_key", kf_buffer_view(&encrypted));
-    if (!kat_has(entry, "new_key_type")) return;
-    bool aes = strcmp(kat_need_text(report, entry, "new_key_type"), "88") == 0;
-    const kf_gp_key key = {aes ? KF_AES : KF_TDES, value};
-    const kf_gp_put_key put_key = {.new_version = 1, .key_identifier = 1, .keys = &key, .key_count = 1};
-    KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
-    kf_kcv kcv;
-    if (!kat_ok(report, kf_gp_put_key_command(channel, &put_key, &apdu), "kf_gp_put_key_command")) return;
-    if (!kat_ok(report, kf_kcv_compute(key.algorithm, value, KF_KCV_GLOBALPLATFORM, &kcv), "KCV")) return;
-    kat_expect_hex(report, entry, "kcv", KF_VIEW(kcv.bytes));
-    /* Behind header, Lc and version; before Le. */
-    kat_expect_hex(report, entry, "key_data_field", kf_view_part(kf_buffer_view(&apdu), 6, apdu.size - 7));
-}
-
-void kat_check_put_key(const json_t *entry, kat_report *report)
-{
-    KF_CLEANUP(kf_secure_channel_free) kf_secure_channel *channel = calloc(1, sizeof(*channel));
-    if (channel == NULL || !prepare_encryption(report, entry, channel)) return;
-    if (kat_has(entry, "new_keys"))
-        check_put_key_command(report, entry, channel);
-    else
-        check_one_key(report, entry, channel);
 }

@@ -65,7 +65,7 @@ void kat_check_ber_tlv(const json_t *entry, kat_report *report)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer input = KF_BUFFER_INIT;
     if (!kat_need_hex(report, entry, "input", &input)) return;
-    kat_expect_flag(report, entry, "error", kf_tlv_check(kf_buffer_view(&input)) != KF_OK);
+    if (kat_expect_error(report, entry, kf_tlv_check(kf_buffer_view(&input)))) return;
     const json_t *tree = kat_expected(report, entry, "tree");
     if (tree == NULL) return;
     kat_ok(report, kf_tlv_check(kf_buffer_view(&input)), "kf_tlv_check");
@@ -100,7 +100,8 @@ void kat_check_recognition(const json_t *entry, kat_report *report)
     KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
     kf_card_recognition recognition;
     if (!kat_need_hex(report, entry, "data", &data)) return;
-    if (!kat_ok(report, kf_card_recognition_parse(kf_buffer_view(&data), &recognition), "parse")) return;
+    kf_code code = kf_card_recognition_parse(kf_buffer_view(&data), &recognition);
+    if (kat_expect_error(report, entry, code) || !kat_ok(report, code, "parse")) return;
     compare_protocols(report, entry, &recognition);
     kat_expect_text(report, entry, "gp_oid", recognition.globalplatform.text);
     kat_expect_text(report, entry, "gp_version", recognition.version);
@@ -109,26 +110,46 @@ void kat_check_recognition(const json_t *entry, kat_report *report)
     kat_expect_text(report, entry, "chip_oid", recognition.chip.text);
 }
 
+/* One protocol, "02" with its list of i, or a list of protocols with a list of such lists. */
+static void compare_capability_protocols(kat_report *report, const json_t *entry,
+                                         const kf_card_capability *capability)
+{
+    const json_t *names = kat_expected(report, entry, "scp");
+    const json_t *lists = kat_expected(report, entry, "options");
+    size_t count = json_is_array(names) ? json_array_size(names) : names != NULL || lists != NULL;
+    if (count > capability->protocol_count) {
+        kat_fault(report, "%zu protocols were found", capability->protocol_count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const kf_capability_protocol *protocol = &capability->protocols[i];
+        const json_t *name = json_is_array(names) ? json_array_get(names, i) : names;
+        if (name != NULL) compare_text_bytes(report, "scp", name, kf_view_of(&protocol->protocol, 1));
+        const json_t *options = json_is_array(json_array_get(lists, i)) ? json_array_get(lists, i) : lists;
+        if (options == NULL) continue;
+        kat_compared(report);
+        if (json_array_size(options) != protocol->options.size)
+            kat_fault(report, "%zu values of i", protocol->options.size);
+        for (size_t j = 0; j < json_array_size(options) && j < protocol->options.size; j++)
+            compare_text_bytes(report, "options", json_array_get(options, j),
+                               kf_view_part(protocol->options, j, 1));
+    }
+}
+
 void kat_check_capability(const json_t *entry, kat_report *report)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
     kf_card_capability capability;
     if (!kat_need_hex(report, entry, "data", &data)) return;
-    if (!kat_ok(report, kf_card_capability_parse(kf_buffer_view(&data), &capability), "parse")) return;
+    kf_code code = kf_card_capability_parse(kf_buffer_view(&data), &capability);
+    if (kat_expect_error(report, entry, code) || !kat_ok(report, code, "parse")) return;
     const json_t *tree = kat_expected(report, entry, "tree");
     if (tree != NULL) kat_compare_tree(report, tree, kf_buffer_view(&data));
     kat_expect_hex(report, entry, "ssd_privileges", capability.security_domain_privileges);
     kat_expect_hex(report, entry, "app_privileges", capability.application_privileges);
-    if (capability.protocol_count == 0) {
-        kat_fault(report, "no protocol was found");
-        return;
-    }
-    const kf_capability_protocol *protocol = &capability.protocols[0];
-    kat_expect_hex(report, entry, "scp", kf_view_of(&protocol->protocol, 1));
-    const json_t *options = kat_expected(report, entry, "options");
-    for (size_t i = 0; i < json_array_size(options); i++)
-        compare_text_bytes(report, "options", json_array_get(options, i),
-                           kf_view_part(protocol->options, i, 1));
+    kat_expect_hex(report, entry, "hash_algorithms", capability.hash_algorithms);
+    kat_expect_hex(report, entry, "cipher_suites", capability.cipher_suites);
+    compare_capability_protocols(report, entry, &capability);
 }
 
 static void compare_key_entry(kat_report *report, const json_t *wanted, const kf_key_information_entry *entry)
@@ -162,7 +183,8 @@ void kat_check_key_information(const json_t *entry, kat_report *report)
     KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
     kf_key_information information;
     if (!kat_need_hex(report, entry, "data", &data)) return;
-    if (!kat_ok(report, kf_key_information_parse(kf_buffer_view(&data), &information), "parse")) return;
+    kf_code code = kf_key_information_parse(kf_buffer_view(&data), &information);
+    if (kat_expect_error(report, entry, code) || !kat_ok(report, code, "parse")) return;
     kat_expect_number(report, entry, "count", (long long)information.count);
     const json_t *keys = kat_expected(report, entry, "keys");
     if (keys != NULL && json_array_size(keys) != information.count) {
@@ -178,7 +200,8 @@ void kat_check_cplc(const json_t *entry, kat_report *report)
     KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
     kf_cplc cplc;
     if (!kat_need_hex(report, entry, "data", &data)) return;
-    if (!kat_ok(report, kf_cplc_parse(kf_buffer_view(&data), &cplc), "kf_cplc_parse")) return;
+    kf_code code = kf_cplc_parse(kf_buffer_view(&data), &cplc);
+    if (kat_expect_error(report, entry, code) || !kat_ok(report, code, "kf_cplc_parse")) return;
     for (size_t i = 0; i < KF_CPLC_FIELDS; i++) {
         const char *name;
         kf_view field = kf_cplc_field(&cplc, i, &name);
@@ -225,10 +248,15 @@ void kat_check_get_status(const json_t *entry, kat_report *report)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
     if (!kat_need_hex(report, entry, "data", &data)) return;
-    const json_t *wanted = kat_expected(report, entry, "entries");
     kf_cursor cursor = kf_cursor_of(kf_buffer_view(&data));
+    kf_gp_status_entry status;
+    kf_code code = KF_OK;
+    while (code == KF_OK && !kf_cursor_at_end(&cursor))
+        code = kf_gp_status_next(&cursor, &status);
+    if (kat_expect_error(report, entry, code)) return;
+    const json_t *wanted = kat_expected(report, entry, "entries");
+    cursor = kf_cursor_of(kf_buffer_view(&data));
     for (size_t i = 0; i < json_array_size(wanted); i++) {
-        kf_gp_status_entry status;
         if (!kat_ok(report, kf_gp_status_next(&cursor, &status), "kf_gp_status_next")) return;
         compare_status_entry(report, json_array_get(wanted, i), &status);
     }
@@ -256,7 +284,8 @@ void kat_check_atr(const json_t *entry, kat_report *report)
     KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
     kf_atr atr;
     if (!kat_need_hex(report, entry, "atr", &bytes)) return;
-    if (!kat_ok(report, kf_atr_parse(kf_buffer_view(&bytes), &atr), "kf_atr_parse")) return;
+    kf_code code = kf_atr_parse(kf_buffer_view(&bytes), &atr);
+    if (kat_expect_error(report, entry, code) || !kat_ok(report, code, "kf_atr_parse")) return;
     const json_t *interfaces = kat_expected(report, entry, "interface");
     if (interfaces != NULL) compare_interfaces(report, interfaces, &atr);
     kat_expect_hex(report, entry, "historical", atr.historical);

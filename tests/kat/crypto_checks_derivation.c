@@ -19,7 +19,10 @@ static bool read_counter_form(const json_t *entry, kat_report *report, kf_buffer
         form.middle_offset = fixed->size;
         if (!kat_need_hex(report, entry, "data_after_counter", fixed)) return false;
     } else {
-        if (strcmp(location, "AFTER_FIXED") == 0) form.location = KF_COUNTER_AFTER_FIXED;
+        if (strcmp(location, "AFTER_FIXED") == 0)
+            form.location = KF_COUNTER_AFTER_FIXED;
+        else if (strcmp(location, "BEFORE_FIXED") != 0)
+            kat_fault(report, "unknown location of the counter: %s", location);
         if (!kat_need_hex(report, entry, "fixed_input", fixed)) return false;
     }
     *ret_form = form;
@@ -29,7 +32,10 @@ static bool read_counter_form(const json_t *entry, kat_report *report, kf_buffer
 void kat_check_counter_mode(const json_t *entry, kat_report *report)
 {
     const char *prf = kat_need_text(report, entry, "prf");
-    kf_algorithm algorithm = strncmp(prf, "CMAC_TDES", 9) == 0 ? KF_TDES : KF_AES;
+    kf_algorithm algorithm = strstr(prf, "TDES") != NULL  ? KF_TDES
+                             : strstr(prf, "SM4") != NULL ? KF_SM4
+                                                          : KF_AES;
+    if (strncmp(prf, "CMAC", 4) != 0) kat_fault(report, "unknown pseudo-random function: %s", prf);
     KF_CLEANUP(kf_cipher_free) kf_cipher *cipher = kat_need_cipher(report, entry, "key", algorithm);
     KF_CLEANUP(kf_buffer_clear) kf_buffer fixed = KF_BUFFER_INIT;
     kf_kdf_counter form;
@@ -147,6 +153,8 @@ void kat_check_gp_des(const json_t *entry, kat_report *report)
 
 void kat_check_gp_kdf3(const json_t *entry, kat_report *report)
 {
+    const char *method = kat_text_or(entry, "method", "kdf3");
+    if (strcmp(method, "kdf3") != 0) kat_fault(report, "unknown method: %s", method);
     check_key_set(entry, report, "kdf3(kdd/hex/10,role)", KF_AES);
 }
 
@@ -160,7 +168,7 @@ static void check_pboc(const json_t *entry, kat_report *report, const char *meth
     KF_CLEANUP(kf_secret_free) kf_secret *base_key = NULL;
     if (!kat_ok(report, kf_secret_copy(key, &base_key), "kf_secret_copy")) return;
     kf_buffer_format(&line, "%s(factor/hex/8)", method);
-    const json_t *factors = json_object_get(entry, "factors");
+    const json_t *factors = kat_member(entry, "factors");
     size_t levels = json_is_array(factors) ? json_array_size(factors) : 1;
     for (size_t i = 0; i < levels; i++) {
         const char *factor = json_is_array(factors) ? json_string_value(json_array_get(factors, i))
@@ -170,7 +178,9 @@ static void check_pboc(const json_t *entry, kat_report *report, const char *meth
         if (next == NULL) return;
         kf_secret_free(&key);
         key = next;
-        if (i == 0 && levels > 1) kat_expect_hex(report, entry, "level1", kf_secret_expose(key));
+        static const char *const results[] = {"level1", "level2", "level3"};
+        if (i < sizeof results / sizeof results[0] && levels > 1)
+            kat_expect_hex(report, entry, results[i], kf_secret_expose(key));
         kf_buffer_format(&chain, "%s%s('%s')", i > 0 ? " > " : "", method, factor);
     }
     kat_expect_hex(report, entry, "sub_key", kf_secret_expose(key));

@@ -114,6 +114,9 @@ void kat_check_key_block(const json_t *entry, kat_report *report)
         return;
     }
     kat_expect_hex(report, entry, "key", kf_secret_expose(key));
+    const char version[] = {header.version, '\0'};
+    if (strcmp(kat_text_or(entry, "version", version), version) != 0)
+        kat_fault(report, "the block is of version %s", version);
     const kf_key_block_format *format = kf_key_block_format_of(header.version);
     check_kcv_of(entry, report, header.algorithm, key);
     check_keys(entry, report, format, protection_key);

@@ -3,6 +3,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+/* The accessors do not all get the report, but all note what they read. */
+static kat_report *at_hand;
+
+const json_t *kat_member(const json_t *object, const char *member)
+{
+    kat_report *report = at_hand;
+    if (report != NULL && object == report->entry && report->read_count < KAT_READ_MAX)
+        report->read[report->read_count++] = member;
+    return json_object_get(object, member);
+}
 
 void kat_fault(kat_report *report, const char *format, ...)
 {
@@ -24,13 +36,13 @@ bool kat_ok(kat_report *report, kf_code code, const char *call)
 
 bool kat_has(const json_t *object, const char *member)
 {
-    const json_t *value = json_object_get(object, member);
+    const json_t *value = kat_member(object, member);
     return value != NULL && !json_is_null(value);
 }
 
 const char *kat_need_text(kat_report *report, const json_t *object, const char *member)
 {
-    const char *text = json_string_value(json_object_get(object, member));
+    const char *text = json_string_value(kat_member(object, member));
     if (text != NULL) return text;
     kat_fault(report, "the input \"%s\" is missing or no text", member);
     return "";
@@ -59,7 +71,7 @@ kf_secret *kat_need_secret(kat_report *report, const json_t *object, const char 
 
 long long kat_need_number(kat_report *report, const json_t *object, const char *member)
 {
-    const json_t *value = json_object_get(object, member);
+    const json_t *value = kat_member(object, member);
     if (json_is_integer(value)) return json_integer_value(value);
     kat_fault(report, "the input \"%s\" is missing or no number", member);
     return 0;
@@ -67,19 +79,19 @@ long long kat_need_number(kat_report *report, const json_t *object, const char *
 
 const char *kat_text_or(const json_t *object, const char *member, const char *otherwise)
 {
-    const char *text = json_string_value(json_object_get(object, member));
+    const char *text = json_string_value(kat_member(object, member));
     return text != NULL ? text : otherwise;
 }
 
 long long kat_number_or(const json_t *object, const char *member, long long otherwise)
 {
-    const json_t *value = json_object_get(object, member);
+    const json_t *value = kat_member(object, member);
     return json_is_integer(value) ? json_integer_value(value) : otherwise;
 }
 
 bool kat_flag_or(const json_t *object, const char *member, bool otherwise)
 {
-    const json_t *value = json_object_get(object, member);
+    const json_t *value = kat_member(object, member);
     return json_is_boolean(value) ? json_boolean_value(value) : otherwise;
 }
 
@@ -159,4 +171,137 @@ void kat_expect_flag(kat_report *report, const json_t *entry, const char *member
         kat_fault(report, "expected.%s is neither true nor false", member);
     else if (json_boolean_value(value) != actual)
         kat_fault(report, "%s: expected %s", member, actual ? "false, got true" : "true, got false");
+}
+
+bool kat_expect_error(kat_report *report, const json_t *entry, kf_code code)
+{
+    const json_t *value = kat_expected(report, entry, "error");
+    if (value == NULL || json_is_false(value)) return false;
+    kat_compared(report);
+    if (code == KF_OK) kat_fault(report, "accepted; it must be refused");
+    return true;
+}
+
+void kat_agrees_hex(kat_report *report, const json_t *entry, const char *member, kf_view actual)
+{
+    if (!kat_has(entry, member)) return;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer stated = KF_BUFFER_INIT;
+    if (kat_need_hex(report, entry, member, &stated))
+        kat_compare(report, member, kf_buffer_view(&stated), actual);
+}
+
+/* Members that say something about an entry, and none of what is computed. */
+static bool is_description(const char *member)
+{
+    static const char *const names[] = {
+        "name",
+        "source",
+        "verified",
+        "verified_by",
+        "how",
+        "notes",
+        "note",
+        "origin",
+        "expected",
+        "quirk",
+        "expected_origin",
+        "nonstandard",
+        "id",
+        "non_minimal",
+        "comment",
+        "comments",
+        "remark",
+        "policy_dependent",
+        "description",
+        "title",
+        "url",
+        "standard",
+        "reference",
+        "clause",
+        "provenance",
+        "published",
+        "tags",
+        "date",
+        "license",
+        "card",
+        "trap",
+        "caveat",
+        "arithmetic_verified",
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcasecmp(names[i], member) == 0) return true;
+    return false;
+}
+
+static bool is_among(const char *const *names, size_t count, const char *member)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], member) == 0) return true;
+    return false;
+}
+
+/* Words, not data: a text with a blank in it. */
+static bool is_prose(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text != NULL && strchr(text, ' ') != NULL;
+}
+
+/* expected.error, or an expected ..._ok that is false. */
+static bool wants_refusal(const json_t *entry)
+{
+    json_t *expected = json_object_get(entry, "expected");
+    const char *member = NULL;
+    json_t *value = NULL;
+    json_object_foreach(expected, member, value)
+    {
+        size_t length = strlen(member);
+        bool verdict = strcmp(member, "ok") == 0 || (length > 3 && strcmp(member + length - 3, "_ok") == 0);
+        if (verdict && json_is_false(value)) return true;
+        if (strcmp(member, "error") == 0 && !json_is_null(value) && !json_is_false(value)) return true;
+    }
+    return false;
+}
+
+static void hold_uncompared(kat_report *report)
+{
+    json_t *expected = json_object_get(report->entry, "expected");
+    const char *member = NULL;
+    json_t *value = NULL;
+    json_object_foreach(expected, member, value)
+    {
+        if (json_is_null(value) || is_description(member)) continue;
+        if (!is_among(report->compared, report->compared_count, member) && !is_prose(value))
+            kat_fault(report, "expected.%s is not compared", member);
+    }
+}
+
+static void hold_unread(kat_report *report)
+{
+    const char *member = NULL;
+    json_t *value = NULL;
+    bool refused = wants_refusal(report->entry);
+    json_object_foreach(report->entry, member, value)
+    {
+        if (json_is_null(value) || is_description(member)) continue;
+        if (is_among(report->read, report->read_count, member)) continue;
+        if (refused && !is_prose(value))
+            kat_fault(report, "\"%s\" is not known here, so that the refusal proves nothing", member);
+        else
+            printf("  %s/%s: \"%s\" was not used\n", report->family, report->name, member);
+    }
+}
+
+void kat_check(kat_checker check, json_t *entry, kat_report *report)
+{
+    report->entry = entry;
+    report->name = kat_text_or(entry, "name", "(no name)");
+    at_hand = report;
+    check(entry, report);
+    at_hand = NULL;
+    if (report->comparisons == 0 && report->faults == 0) kat_fault(report, "nothing was compared");
+    /* What stopped at a fault did not get to the rest. */
+    if (report->faults > 0) return;
+    hold_uncompared(report);
+    hold_unread(report);
 }
