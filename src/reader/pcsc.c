@@ -21,7 +21,15 @@
 #define RECEIVE_SIZE 1024        /* bytes: more than a short response, to notice a longer one */
 #define PNP_NAME "\\\\?PnP?\\Notification"
 
-typedef enum job_kind { JOB_NONE, JOB_LIST, JOB_WAIT, JOB_CONNECT, JOB_TRANSMIT, JOB_DISCONNECT } job_kind;
+typedef enum job_kind {
+    JOB_NONE,
+    JOB_LIST,
+    JOB_WAIT,
+    JOB_CONNECT,
+    JOB_TRANSMIT,
+    JOB_TRANSMIT_EXTENDED,
+    JOB_DISCONNECT
+} job_kind;
 
 typedef struct job_input {
     job_kind kind;
@@ -57,6 +65,8 @@ typedef struct pcsc_state {
     bool abandoned; /* nobody waits any more: the worker frees the state */
     job_input input;
     job_output output;
+    kf_buffer extended_command; /* of the job under way: the worker's until it is finished */
+    kf_buffer extended_response;
 
     /* The worker's. */
     char wanted_name[KF_READER_NAME_SIZE]; /* "": any */
@@ -325,16 +335,36 @@ static bool card_left_the_reader(pcsc_state *state)
     return card_is_gone(result) || (result == SCARD_S_SUCCESS && (reader_state & SCARD_PRESENT) == 0);
 }
 
-static kf_code run_transmit(pcsc_state *state, const job_input *input, job_output *output)
+/* What an exchange that gave no answer means. */
+static kf_code transmit_failed(pcsc_state *state, LONG result, kf_error *error)
+{
+    if (card_is_gone(result) || card_left_the_reader(state)) {
+        drop_card(state, KF_CARD_LEAVE);
+        if (service_is_lost(result)) forget_context(state);
+        return kf_fail(error, KF_ERR_CARD_REMOVED,
+                       "reader %.200s: the card was removed (%s); insert it again", state->name,
+                       pcsc_stringify_error(result));
+    }
+    return kf_fail(error, KF_ERR_READER, "reader %.200s: the exchange with the card failed: %s", state->name,
+                   pcsc_stringify_error(result));
+}
+
+/* `size` goes in as what `received` holds. */
+static LONG transmit(pcsc_state *state, kf_view command, BYTE *received, DWORD *size)
 {
     const SCARD_IO_REQUEST *protocol = state->protocol == SCARD_PROTOCOL_T0 ? SCARD_PCI_T0 : SCARD_PCI_T1;
+    LONG result = state->has_card
+                      ? SCardTransmit(state->card, protocol, command.data, command.size, NULL, received, size)
+                      : (LONG)SCARD_W_REMOVED_CARD;
+    /* Some drivers report a card that lost its power in mid-command as an empty response. */
+    return result == SCARD_S_SUCCESS && *size == 0 ? (LONG)SCARD_W_REMOVED_CARD : result;
+}
+
+static kf_code run_transmit(pcsc_state *state, const job_input *input, job_output *output)
+{
     BYTE received[RECEIVE_SIZE];
     DWORD received_size = sizeof received;
-    LONG result = state->has_card ? SCardTransmit(state->card, protocol, input->command, input->command_size,
-                                                  NULL, received, &received_size)
-                                  : (LONG)SCARD_W_REMOVED_CARD;
-    /* Some drivers report a card that lost its power in mid-command as an empty response. */
-    if (result == SCARD_S_SUCCESS && received_size == 0) result = SCARD_W_REMOVED_CARD;
+    LONG result = transmit(state, kf_view_of(input->command, input->command_size), received, &received_size);
     if (result == SCARD_S_SUCCESS && received_size <= sizeof output->response.bytes) {
         memcpy(output->response.bytes, received, received_size);
         output->response.size = received_size;
@@ -344,15 +374,19 @@ static kf_code run_transmit(pcsc_state *state, const job_input *input, job_outpu
         return kf_fail(&output->error, KF_ERR_APDU,
                        "the card's response is longer than the %d bytes of a short APDU",
                        KF_READER_RESPONSE_MAX);
-    if (card_is_gone(result) || card_left_the_reader(state)) {
-        drop_card(state, KF_CARD_LEAVE);
-        if (service_is_lost(result)) forget_context(state);
-        return kf_fail(&output->error, KF_ERR_CARD_REMOVED,
-                       "reader %.200s: the card was removed (%s); insert it again", state->name,
-                       pcsc_stringify_error(result));
-    }
-    return kf_fail(&output->error, KF_ERR_READER, "reader %.200s: the exchange with the card failed: %s",
-                   state->name, pcsc_stringify_error(result));
+    return transmit_failed(state, result, &output->error);
+}
+
+static kf_code run_transmit_extended(pcsc_state *state, job_output *output)
+{
+    DWORD received_size = KF_READER_EXTENDED_RESPONSE_MAX;
+    kf_buffer_truncate(&state->extended_response, 0);
+    uint8_t *received = kf_buffer_extend(&state->extended_response, received_size);
+    if (received == NULL) return KF_ERR_MEMORY;
+    LONG result = transmit(state, kf_buffer_view(&state->extended_command), received, &received_size);
+    if (result != SCARD_S_SUCCESS) return transmit_failed(state, result, &output->error);
+    kf_buffer_truncate(&state->extended_response, received_size);
+    return KF_OK;
 }
 
 static kf_code run_job(pcsc_state *state, const job_input *input, job_output *output)
@@ -362,6 +396,7 @@ static kf_code run_job(pcsc_state *state, const job_input *input, job_output *ou
     case JOB_WAIT: return run_wait(state, input->present, input->timeout, &output->error);
     case JOB_CONNECT: return run_connect(state, output);
     case JOB_TRANSMIT: return run_transmit(state, input, output);
+    case JOB_TRANSMIT_EXTENDED: return run_transmit_extended(state, output);
     case JOB_DISCONNECT: drop_card(state, input->ending); return KF_OK;
     case JOB_NONE: break;
     }
@@ -374,6 +409,8 @@ static void free_state(pcsc_state *state)
     pthread_cond_destroy(&state->changed);
     pthread_mutex_destroy(&state->lock);
     kf_wipe(&state->input, sizeof state->input);
+    kf_buffer_clear(&state->extended_command);
+    kf_buffer_clear(&state->extended_response);
     free(state);
 }
 
@@ -477,6 +514,28 @@ static kf_code pcsc_transmit(void *opaque, kf_view command, unsigned timeout, kf
     return code;
 }
 
+static kf_code pcsc_transmit_extended(void *opaque, kf_view command, unsigned timeout, kf_buffer *response,
+                                      kf_error *error)
+{
+    pcsc_state *state = opaque;
+    job_output output;
+    pthread_mutex_lock(&state->lock);
+    /* An earlier call that hangs still has the buffers. */
+    bool usable = !state->abandoned;
+    if (usable) {
+        kf_buffer_clear(&state->extended_command);
+        kf_buffer_append(&state->extended_command, command);
+    }
+    kf_code code = usable ? kf_buffer_status(&state->extended_command) : KF_OK;
+    pthread_mutex_unlock(&state->lock);
+    KF_TRY(kf_fail_plain(error, code));
+    KF_TRY(call_worker(state, &(job_input){.kind = JOB_TRANSMIT_EXTENDED}, timeout, &output, error));
+    kf_buffer_append(response, kf_buffer_view(&state->extended_response));
+    kf_buffer_clear(&state->extended_command);
+    kf_buffer_clear(&state->extended_response);
+    return kf_fail_plain(error, kf_buffer_status(response));
+}
+
 static bool pcsc_is_t0(const void *opaque)
 {
     const pcsc_state *state = opaque;
@@ -513,6 +572,7 @@ static const kf_reader_driver pcsc_driver = {
     .wait = pcsc_wait,
     .connect = pcsc_connect,
     .transmit = pcsc_transmit,
+    .transmit_extended = pcsc_transmit_extended,
     .is_t0 = pcsc_is_t0,
     .disconnect = pcsc_disconnect,
     .close = pcsc_close,

@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <keyfill/hex.h>
+#include <keyfill/apdu.h>
 
 #include "reader/deadline.h"
 
-#define COMMAND_HEADER_SIZE 4  /* CLA INS P1 P2 */
-#define COMMAND_WITH_LE_SIZE 5 /* case 2: the header and Le */
-#define EXCHANGES_MAX 16       /* for one command: the command itself, GET RESPONSE, repetitions with Le */
+#define COMMAND_HEADER_SIZE 4 /* CLA INS P1 P2 */
+#define EXCHANGES_MAX 16      /* for one command: the command itself, GET RESPONSE, repetitions with Le */
+#define EXTENDED_EXCHANGES_MAX 300 /* 65536 bytes by GET RESPONSE */
 #define DATA_MAX (KF_READER_RESPONSE_MAX - 2)
 
 #define PCSC_SCHEME "pcsc:"
@@ -142,30 +142,6 @@ static kf_code exchange(kf_reader *reader, kf_view command, kf_deadline deadline
     return KF_OK;
 }
 
-/* ISO/IEC 7816-3 §12.2: case 1 gets P3 = 00; case 4 loses its Le, the card offers its data by 61xx. */
-static size_t map_to_t0(uint8_t *command, size_t size)
-{
-    if (size == COMMAND_HEADER_SIZE) {
-        command[COMMAND_HEADER_SIZE] = 0x00;
-        return size + 1;
-    }
-    bool has_data = size > COMMAND_WITH_LE_SIZE;
-    if (has_data && size == COMMAND_WITH_LE_SIZE + (size_t)command[COMMAND_HEADER_SIZE] + 1) return size - 1;
-    return size;
-}
-
-/* GET RESPONSE on the command's logical channel (ISO/IEC 7816-4 §5.4.1). The class of GSM cards, A0, keeps
- * its own. */
-static size_t make_get_response(uint8_t class_byte, uint8_t available, uint8_t *ret_command)
-{
-    uint8_t further_channel = (class_byte & 0x40) != 0 ? (uint8_t)(0x40 | (class_byte & 0x0F)) : 0;
-    uint8_t basic_channel = class_byte & 0x03;
-    uint8_t response_class = further_channel != 0 ? further_channel : basic_channel;
-    const uint8_t command[] = {class_byte == 0xA0 ? class_byte : response_class, 0xC0, 0x00, 0x00, available};
-    memcpy(ret_command, command, sizeof command);
-    return sizeof command;
-}
-
 /* Appends the data of `part` and takes its status word. */
 static kf_code gather(kf_card_response *whole, const kf_card_response *part, kf_error *error)
 {
@@ -178,28 +154,37 @@ static kf_code gather(kf_card_response *whole, const kf_card_response *part, kf_
     return KF_OK;
 }
 
-static kf_code exchange_all(kf_reader *reader, uint8_t *tpdu, size_t size, kf_deadline deadline,
+static kf_code exchange_all(kf_reader *reader, kf_buffer *tpdu, kf_deadline deadline,
                             kf_card_response *ret_response, kf_error *error)
 {
-    const uint8_t class_byte = tpdu[0];
     kf_card_response whole = {.size = 0};
     for (size_t i = 0; i < EXCHANGES_MAX; i++) {
         kf_card_response part;
-        KF_TRY(exchange(reader, kf_view_of(tpdu, size), deadline, &part, error));
+        KF_CLEANUP(kf_buffer_clear) kf_buffer next = KF_BUFFER_INIT;
+        KF_TRY(exchange(reader, kf_buffer_view(tpdu), deadline, &part, error));
         KF_TRY(gather(&whole, &part, error));
-        uint16_t status_word = kf_card_response_status_word(&part);
-        uint8_t count = (uint8_t)(status_word & 0xFF);
-        if (status_word >> 8 == 0x61) {
-            size = make_get_response(class_byte, count, tpdu);
-        } else if (status_word >> 8 == 0x6C && size == COMMAND_WITH_LE_SIZE) {
-            tpdu[COMMAND_HEADER_SIZE] = count;
-        } else {
+        kf_code code = kf_command_continue(kf_buffer_view(tpdu), kf_card_response_status_word(&part), &next);
+        /* What was no command to begin with is answered by its status word alone. */
+        if (code != KF_ERR_APDU) KF_TRY(kf_fail_plain(error, code));
+        if (next.size == 0) {
             *ret_response = whole;
             return KF_OK;
         }
+        kf_buffer_truncate(tpdu, 0);
+        kf_buffer_append(tpdu, kf_buffer_view(&next));
     }
     return kf_fail(error, KF_ERR_APDU, "the card still offers data after %d exchanges for one command",
                    EXCHANGES_MAX);
+}
+
+static kf_code check_card(const kf_reader *reader, kf_error *error)
+{
+    if (!reader->connected && reader->removed)
+        return kf_fail(error, KF_ERR_CARD_REMOVED, "reader %s: the card was removed; insert it again",
+                       kf_reader_name(reader));
+    if (!reader->connected)
+        return kf_fail(error, KF_ERR_NO_CARD, "reader %s: no card is connected", kf_reader_name(reader));
+    return KF_OK;
 }
 
 kf_code kf_reader_transmit(kf_reader *reader, kf_view command, unsigned timeout,
@@ -209,17 +194,72 @@ kf_code kf_reader_transmit(kf_reader *reader, kf_view command, unsigned timeout,
     if (command.size < COMMAND_HEADER_SIZE || command.size > KF_READER_COMMAND_MAX)
         return kf_fail(error, KF_ERR_APDU, "a command of %zu bytes cannot be sent: short APDUs have %d to %d",
                        command.size, COMMAND_HEADER_SIZE, KF_READER_COMMAND_MAX);
-    if (!reader->connected && reader->removed)
-        return kf_fail(error, KF_ERR_CARD_REMOVED, "reader %s: the card was removed; insert it again",
-                       kf_reader_name(reader));
-    if (!reader->connected)
-        return kf_fail(error, KF_ERR_NO_CARD, "reader %s: no card is connected", kf_reader_name(reader));
+    KF_TRY(check_card(reader, error));
+    /* A command may carry a PIN: the buffer is wiped. */
+    KF_CLEANUP(kf_buffer_clear) kf_buffer tpdu = KF_BUFFER_INIT;
+    bool mapped = reader->driver->is_t0(reader->state) && kf_command_for_t0(command, &tpdu) == KF_OK;
+    if (!mapped) kf_buffer_append(&tpdu, command);
+    KF_TRY(kf_fail_plain(error, kf_buffer_status(&tpdu)));
+    return exchange_all(reader, &tpdu, kf_deadline_in(timeout), ret_response, error);
+}
 
-    uint8_t tpdu[KF_READER_COMMAND_MAX];
-    memcpy(tpdu, command.data, command.size);
-    size_t size = reader->driver->is_t0(reader->state) ? map_to_t0(tpdu, command.size) : command.size;
-    kf_code code = exchange_all(reader, tpdu, size, kf_deadline_in(timeout), ret_response, error);
-    /* A command may carry a PIN. */
-    kf_wipe(tpdu, sizeof tpdu);
-    return code;
+static kf_code transmit_short(kf_reader *reader, kf_view command, unsigned timeout, kf_buffer *response,
+                              kf_error *error)
+{
+    kf_card_response answer;
+    KF_TRY(kf_reader_transmit(reader, command, timeout, &answer, error));
+    kf_buffer_append_bytes(response, answer.bytes, answer.size);
+    return kf_fail_plain(error, kf_buffer_status(response));
+}
+
+static kf_code exchange_extended(kf_reader *reader, kf_view command, kf_deadline deadline, kf_buffer *part,
+                                 kf_error *error)
+{
+    kf_code code =
+        reader->driver->transmit_extended(reader->state, command, kf_deadline_left(deadline), part, error);
+    if (code != KF_OK) return note_failure(reader, code);
+    if (part->size >= 2) return KF_OK;
+    return kf_fail(error, KF_ERR_APDU, "the card's answer is shorter than a status word (%zu of 2 bytes)",
+                   part->size);
+}
+
+static kf_code exchange_all_extended(kf_reader *reader, kf_buffer *command, kf_deadline deadline,
+                                     kf_buffer *whole, kf_error *error)
+{
+    for (size_t i = 0; i < EXTENDED_EXCHANGES_MAX; i++) {
+        KF_CLEANUP(kf_buffer_clear) kf_buffer part = kf_buffer_with_limit(KF_READER_EXTENDED_RESPONSE_MAX);
+        KF_CLEANUP(kf_buffer_clear) kf_buffer next = KF_BUFFER_INIT;
+        KF_TRY(exchange_extended(reader, kf_buffer_view(command), deadline, &part, error));
+        uint16_t status_word = (uint16_t)(part.data[part.size - 2] << 8 | part.data[part.size - 1]);
+        KF_TRY(kf_fail_plain(error, kf_command_continue(kf_buffer_view(command), status_word, &next)));
+        kf_buffer_append(whole, kf_view_part(kf_buffer_view(&part), 0, part.size - (next.size > 0 ? 2 : 0)));
+        KF_TRY(kf_fail_plain(error, kf_buffer_status(whole)));
+        if (next.size == 0) return KF_OK;
+        kf_buffer_truncate(command, 0);
+        kf_buffer_append(command, kf_buffer_view(&next));
+    }
+    return kf_fail(error, KF_ERR_APDU, "the card still offers data after %d exchanges for one command",
+                   EXTENDED_EXCHANGES_MAX);
+}
+
+kf_code kf_reader_transmit_extended(kf_reader *reader, kf_view command, unsigned timeout, kf_buffer *response,
+                                    kf_error *error)
+{
+    kf_command parsed;
+    if (kf_command_parse(command, &parsed) != KF_OK)
+        return kf_fail(error, KF_ERR_APDU, "%zu bytes are no command", command.size);
+    if (!parsed.extended) return transmit_short(reader, command, timeout, response, error);
+    KF_TRY(check_usable(reader, error));
+    KF_TRY(check_card(reader, error));
+    if (reader->driver->transmit_extended == NULL || reader->driver->is_t0(reader->state))
+        return kf_fail(error, KF_ERR_UNSUPPORTED,
+                       "reader %s: commands with extended lengths cannot be sent by T=0; use short ones",
+                       kf_reader_name(reader));
+    KF_CLEANUP(kf_buffer_clear) kf_buffer sent = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer whole = kf_buffer_with_limit(KF_READER_EXTENDED_RESPONSE_MAX);
+    kf_buffer_append(&sent, command);
+    KF_TRY(kf_fail_plain(error, kf_buffer_status(&sent)));
+    KF_TRY(exchange_all_extended(reader, &sent, kf_deadline_in(timeout), &whole, error));
+    kf_buffer_append(response, kf_buffer_view(&whole));
+    return kf_fail_plain(error, kf_buffer_status(response));
 }

@@ -74,6 +74,13 @@ bool kf_reader_is_connected(const kf_reader *reader);
  * KF_ERR_NO_CARD where it was never connected, KF_ERR_APDU for a response that is too short or too long. */
 kf_code kf_reader_transmit(kf_reader *reader, kf_view command, unsigned timeout,
                            kf_card_response *ret_response, kf_error *error) KF_MUST_USE;
+#define KF_READER_EXTENDED_COMMAND_MAX 65544  /* bytes: an extended APDU */
+#define KF_READER_EXTENDED_RESPONSE_MAX 65538 /* bytes */
+/* The same for an extended command, to a card that says it takes such (kf_transport_capability_of); a short
+ * one goes as by kf_reader_transmit. Appends the whole response with the status word. KF_ERR_UNSUPPORTED
+ * where card and reader speak T=0, or the driver has no extended lengths. */
+kf_code kf_reader_transmit_extended(kf_reader *reader, kf_view command, unsigned timeout, kf_buffer *response,
+                                    kf_error *error) KF_MUST_USE;
 /* The last two bytes. */
 uint16_t kf_card_response_status_word(const kf_card_response *response);
 /* What stands before them. */
@@ -91,6 +98,9 @@ typedef struct kf_reader_driver {
     kf_code (*connect)(void *state, unsigned timeout, kf_answer_to_reset *ret_atr, kf_error *error);
     kf_code (*transmit)(void *state, kf_view command, unsigned timeout, kf_card_response *ret_response,
                         kf_error *error);
+    /* The same for extended commands and responses, appended; NULL: there are none. */
+    kf_code (*transmit_extended)(void *state, kf_view command, unsigned timeout, kf_buffer *response,
+                                 kf_error *error);
     /* Whether commands are to be mapped for T=0; asked after connect. */
     bool (*is_t0)(const void *state);
     void (*disconnect)(void *state, kf_disconnection ending);

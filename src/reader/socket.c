@@ -19,7 +19,6 @@
 #define CONTROL_RESET 0x02
 #define CONTROL_ATR 0x04
 #define LENGTH_SIZE 2
-#define FRAME_MAX (LENGTH_SIZE + KF_READER_COMMAND_MAX)
 #define CONTROL_TIMEOUT 1000 /* milliseconds */
 #define LOOK_INTERVAL                                                                                        \
     20 /* milliseconds between looks whether a card listens: unix sockets announce nothing */
@@ -61,24 +60,24 @@ static kf_code wait_ready(socket_state *state, short events, kf_deadline deadlin
 
 static kf_code send_frame(socket_state *state, kf_view payload, kf_deadline deadline, kf_error *error)
 {
-    uint8_t frame[FRAME_MAX];
-    frame[0] = (uint8_t)(payload.size >> 8);
-    frame[1] = (uint8_t)payload.size;
-    memcpy(frame + LENGTH_SIZE, payload.data, payload.size);
-    size_t size = LENGTH_SIZE + payload.size;
+    if (payload.size > UINT16_MAX)
+        return kf_fail(error, KF_ERR_APDU, "reader %s: a command of %zu bytes does not go over a socket",
+                       state->name, payload.size);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer frame = KF_BUFFER_INIT;
+    kf_buffer_append_u16(&frame, (uint16_t)payload.size);
+    kf_buffer_append(&frame, payload);
+    KF_TRY(kf_fail_plain(error, kf_buffer_status(&frame)));
     size_t sent = 0;
-    kf_code code = KF_OK;
-    while (sent < size && code == KF_OK) {
-        code = wait_ready(state, POLLOUT, deadline, error);
-        if (code != KF_OK) break;
-        ssize_t put = send(state->descriptor, frame + sent, size - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (sent < frame.size) {
+        KF_TRY(wait_ready(state, POLLOUT, deadline, error));
+        ssize_t put =
+            send(state->descriptor, frame.data + sent, frame.size - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (put >= 0)
             sent += (size_t)put;
         else if (errno != EINTR && errno != EAGAIN)
-            code = removed(state, error);
+            return removed(state, error);
     }
-    kf_wipe(frame, sizeof frame);
-    return code;
+    return KF_OK;
 }
 
 static kf_code receive_exactly(socket_state *state, uint8_t *ret_bytes, size_t size, kf_deadline deadline,
@@ -205,6 +204,24 @@ static kf_code socket_transmit(void *opaque, kf_view command, unsigned timeout,
     return code;
 }
 
+static kf_code socket_transmit_extended(void *opaque, kf_view command, unsigned timeout, kf_buffer *response,
+                                        kf_error *error)
+{
+    socket_state *state = opaque;
+    kf_deadline deadline = kf_deadline_in(timeout);
+    if (is_gone(state)) return removed(state, error);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer frame = KF_BUFFER_INIT;
+    uint8_t *place = kf_buffer_extend(&frame, UINT16_MAX);
+    if (place == NULL) return kf_fail_plain(error, kf_buffer_status(&frame));
+    KF_TRY(send_frame(state, command, deadline, error));
+    size_t size = 0;
+    kf_code code = receive_frame(state, place, UINT16_MAX, deadline, &size, error);
+    if (code == KF_ERR_READER_TIMEOUT) kf_descriptor_close(&state->descriptor);
+    KF_TRY(code);
+    kf_buffer_append_bytes(response, place, size);
+    return kf_fail_plain(error, kf_buffer_status(response));
+}
+
 static bool socket_is_t0(const void *opaque)
 {
     const socket_state *state = opaque;
@@ -232,6 +249,7 @@ static const kf_reader_driver socket_driver = {
     .wait = socket_wait,
     .connect = socket_connect,
     .transmit = socket_transmit,
+    .transmit_extended = socket_transmit_extended,
     .is_t0 = socket_is_t0,
     .disconnect = socket_disconnect,
     .close = socket_close,

@@ -67,6 +67,15 @@ static kf_code scripted_transmit(void *opaque, kf_view command, unsigned timeout
     return KF_OK;
 }
 
+static kf_code scripted_transmit_extended(void *opaque, kf_view command, unsigned timeout,
+                                          kf_buffer *response, kf_error *error)
+{
+    kf_card_response answer;
+    KF_TRY(scripted_transmit(opaque, command, timeout, &answer, error));
+    kf_buffer_append_bytes(response, answer.bytes, answer.size);
+    return kf_buffer_status(response);
+}
+
 static bool scripted_is_t0(const void *opaque)
 {
     const scripted *state = opaque;
@@ -91,6 +100,7 @@ static const kf_reader_driver scripted_driver = {
     .wait = scripted_wait,
     .connect = scripted_connect,
     .transmit = scripted_transmit,
+    .transmit_extended = scripted_transmit_extended,
     .is_t0 = scripted_is_t0,
     .disconnect = scripted_disconnect,
     .close = scripted_close,
@@ -217,6 +227,29 @@ static void too_much_data_in_parts_is_refused(void **unused)
     assert_non_null(strstr(error.message, "longer than the 256 bytes"));
 }
 
+static void extended_commands_go_as_they_are_but_not_by_t0(void **unused)
+{
+    (void)unused;
+    const exchange exchanges[] = {
+        {"80CA0066000000", "AABB6103", 0}, {"00C0000003", "CCDDEE9000", 0}, {"80CA006600", "AA9000", 0}};
+    scripted state = {.exchanges = exchanges, .count = 3};
+    KF_CLEANUP(kf_reader_close) kf_reader *reader = connected(&state);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer response = KF_BUFFER_INIT;
+    const uint8_t command[] = {0x80, 0xCA, 0x00, 0x66, 0x00, 0x00, 0x00};
+    const uint8_t whole[] = {0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0x90, 0x00, 0xAA, 0x90, 0x00};
+    kf_error error = {KF_OK, ""};
+    assert_int_equal(kf_reader_transmit_extended(reader, KF_VIEW(command), 100, &response, &error), KF_OK);
+    assert_int_equal(kf_reader_transmit_extended(reader, kf_view_of(command, 5), 100, &response, NULL),
+                     KF_OK);
+    assert_int_equal(response.size, sizeof whole);
+    assert_memory_equal(response.data, whole, sizeof whole);
+    assert_int_equal(kf_reader_transmit_extended(reader, kf_view_of(command, 3), 100, &response, NULL),
+                     KF_ERR_APDU);
+    state.is_t0 = true;
+    assert_int_equal(kf_reader_transmit_extended(reader, KF_VIEW(command), 100, &response, &error),
+                     KF_ERR_UNSUPPORTED);
+}
+
 static void a_response_without_status_word_is_refused(void **unused)
 {
     (void)unused;
@@ -322,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_command_with_data_is_never_repeated),
         cmocka_unit_test(a_card_that_offers_data_for_ever_is_refused),
         cmocka_unit_test(too_much_data_in_parts_is_refused),
+        cmocka_unit_test(extended_commands_go_as_they_are_but_not_by_t0),
         cmocka_unit_test(a_response_without_status_word_is_refused),
         cmocka_unit_test(commands_of_a_wrong_size_are_not_sent),
         cmocka_unit_test(without_a_connection_there_is_no_card),
