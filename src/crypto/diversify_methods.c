@@ -9,8 +9,8 @@
 
 #define LABEL "keyfill"
 #define DIVERSIFICATION_DATA_SIZE                                                                            \
-    10                /* bytes of an INITIALIZE UPDATE response, GP Card Specification E.5.1.5 */
-#define FACTOR_SIZE 8 /* bytes */
+    10 /* bytes of an INITIALIZE UPDATE response, GP Card Specification E.5.1.5 */
+#define FACTOR_SIZE KF_EMV_FACTOR_SIZE
 
 /* The fixed input is Label || 00 || Context || [L]16, SP 800-108 5. */
 static kf_code derive_sp800_108(kf_cipher *cipher, kf_view input, uint8_t *ret_key)
@@ -175,11 +175,17 @@ static kf_code derive_emv(kf_cipher *cipher, const uint8_t digits[FACTOR_SIZE], 
     return KF_OK;
 }
 
+void kf_emv_option_a_factor(kf_view input, uint8_t ret_factor[KF_EMV_FACTOR_SIZE])
+{
+    size_t used = input.size < FACTOR_SIZE ? input.size : FACTOR_SIZE;
+    memset(ret_factor, 0, FACTOR_SIZE);
+    memcpy(ret_factor + FACTOR_SIZE - used, input.data + input.size - used, used);
+}
+
 static kf_code derive_emv_option_a(kf_cipher *cipher, kf_view input, uint8_t *ret_key)
 {
-    uint8_t digits[FACTOR_SIZE] = {0};
-    size_t used = input.size < FACTOR_SIZE ? input.size : FACTOR_SIZE;
-    memcpy(digits + FACTOR_SIZE - used, input.data + input.size - used, used);
+    uint8_t digits[FACTOR_SIZE];
+    kf_emv_option_a_factor(input, digits);
     return derive_emv(cipher, digits, ret_key);
 }
 
@@ -199,13 +205,22 @@ static void decimalise(const uint8_t hash[KF_SHA1_SIZE], uint8_t ret_digits[FACT
         ret_digits[i] = (uint8_t)(digits[2 * i] << 4 | digits[2 * i + 1]);
 }
 
+kf_code kf_emv_option_b_factor(kf_view input, uint8_t ret_factor[KF_EMV_FACTOR_SIZE])
+{
+    if (input.size <= FACTOR_SIZE + 1) {
+        kf_emv_option_a_factor(input, ret_factor);
+        return KF_OK;
+    }
+    uint8_t hash[KF_SHA1_SIZE];
+    KF_TRY(kf_sha1_of_emv_option_b(input, hash));
+    decimalise(hash, ret_factor);
+    return KF_OK;
+}
+
 static kf_code derive_emv_option_b(kf_cipher *cipher, kf_view input, uint8_t *ret_key)
 {
-    if (input.size <= FACTOR_SIZE + 1) return derive_emv_option_a(cipher, input, ret_key);
-    uint8_t hash[KF_SHA1_SIZE];
     uint8_t digits[FACTOR_SIZE];
-    KF_TRY(kf_sha1_of_emv_option_b(input, hash));
-    decimalise(hash, digits);
+    KF_TRY(kf_emv_option_b_factor(input, digits));
     return derive_emv(cipher, digits, ret_key);
 }
 

@@ -64,6 +64,11 @@ kf_code kf_level_plan_input(const kf_level_plan *level, kf_fields fields, kf_key
 kf_code kf_level_plan_check_key(const kf_level_plan *level, kf_algorithm algorithm, size_t key_size,
                                 kf_error *error) KF_MUST_USE;
 
+/* What is encrypted, beside its complement: EMV Book 2 A1.4.1 and A1.4.2. */
+#define KF_EMV_FACTOR_SIZE 8 /* bytes */
+void kf_emv_option_a_factor(kf_view input, uint8_t ret_factor[KF_EMV_FACTOR_SIZE]);
+kf_code kf_emv_option_b_factor(kf_view input, uint8_t ret_factor[KF_EMV_FACTOR_SIZE]) KF_MUST_USE;
+
 /* Appends the field's bytes. */
 kf_code kf_field_plan_encode(const kf_field_plan *plan, kf_fields fields, kf_key_role role, kf_buffer *input,
                              kf_error *error) KF_MUST_USE;
