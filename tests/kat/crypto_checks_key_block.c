@@ -104,6 +104,7 @@ void kat_check_key_block(const json_t *entry, kat_report *report)
     KF_CLEANUP(kf_secret_free) kf_secret *key = NULL;
     kf_error error = {0};
     kf_code code = kf_key_block_unwrap(protection_key, kf_view_of_text(text), &header, &key, &error);
+    const char *version = kat_text_or(entry, "version", "");
     if (must_be_refused(entry, report)) {
         kat_compared(report);
         if (code == KF_OK) kat_fault(report, "the block was accepted; it must be refused");
@@ -114,9 +115,8 @@ void kat_check_key_block(const json_t *entry, kat_report *report)
         return;
     }
     kat_expect_hex(report, entry, "key", kf_secret_expose(key));
-    const char version[] = {header.version, '\0'};
-    if (strcmp(kat_text_or(entry, "version", version), version) != 0)
-        kat_fault(report, "the block is of version %s", version);
+    if (version[0] != '\0' && version[0] != header.version)
+        kat_fault(report, "the block is of version %c", header.version);
     const kf_key_block_format *format = kf_key_block_format_of(header.version);
     check_kcv_of(entry, report, header.algorithm, key);
     check_keys(entry, report, format, protection_key);
