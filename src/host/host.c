@@ -66,16 +66,6 @@ kf_code kf_number_check(const char *number, kf_error *error)
     return KF_OK;
 }
 
-kf_code kf_host_name_check(const char *what, const char *name, kf_error *error)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-    size_t size = strlen(name);
-    if (size < 1 || size > KF_CATEGORY_MAX || strspn(name, allowed) != size)
-        return kf_fail(error, KF_ERR_FIELD, "%s '%.80s': 1 to %d of a-z A-Z 0-9 - _ . are needed", what, name,
-                       KF_CATEGORY_MAX);
-    return KF_OK;
-}
-
 static kf_code check_personalise(const json_t *object, kf_error *error)
 {
     const char *personalise = NULL;
@@ -99,7 +89,7 @@ kf_code kf_personalisation_check(const json_t *object, kf_error *error)
     json_t *value;
     json_object_foreach(fields, name, value)
     {
-        KF_TRY(kf_host_name_check("personalisation field", name, error));
+        KF_TRY(kf_name_check("personalisation field", name, error));
         if (strlen(name) > KF_PERSONALISATION_NAME_MAX)
             return kf_fail(error, KF_ERR_FIELD, "personalisation field '%s': at most %d characters", name,
                            KF_PERSONALISATION_NAME_MAX);

@@ -8,6 +8,7 @@
 #include "audit/chain.h"
 #include "host/link.h"
 #include "store/database.h"
+#include "wire/names.h"
 #include "wire/pki.h"
 
 #define KF_NUMBER_MIN 3       /* digits */
@@ -63,8 +64,6 @@ kf_code kf_host_audit_alone(kf_host *host, const kf_audit_event *event, kf_error
 
 /* KF_ERR_NUMBER unless `number` is KF_NUMBER_MIN to KF_NUMBER_MAX digits. */
 kf_code kf_number_check(const char *number, kf_error *error) KF_MUST_USE;
-/* A name of category, order, module: letters, digits, - _ . and not too long. */
-kf_code kf_host_name_check(const char *what, const char *name, kf_error *error) KF_MUST_USE;
 /* Checks the members "personalisation" (texts) and "personalise" of an order or a request. */
 kf_code kf_personalisation_check(const json_t *object, kf_error *error) KF_MUST_USE;
 

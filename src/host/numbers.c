@@ -20,7 +20,7 @@ static kf_code copy_text(const char *text, char *ret_text, size_t size, kf_error
 kf_code kf_numbers_add(kf_database *database, const char *number, const char *category, kf_error *error)
 {
     KF_TRY(kf_number_check(number, error));
-    if (category[0] != '\0') KF_TRY(kf_host_name_check("category", category, error));
+    if (category[0] != '\0') KF_TRY(kf_name_check("category", category, error));
     kf_code code =
         kf_database_execute(database,
                             "INSERT INTO number (number, category, source, state, returns_to)"

@@ -15,7 +15,7 @@ static kf_code check_order(const json_t *body, kf_error *error)
     const char *source = NULL;
     bool write_number = false;
     KF_TRY(kf_json_text_optional(body, "category", KF_CATEGORY_MAX, &category, error));
-    if (category != NULL) KF_TRY(kf_host_name_check("category", category, error));
+    if (category != NULL) KF_TRY(kf_name_check("category", category, error));
     KF_TRY(kf_json_text_optional(body, "number", 64, &number, error));
     if (number != NULL) KF_TRY(kf_number_check(number, error));
     KF_TRY(kf_json_text_optional(body, "number_source", 32, &source, error));
@@ -52,7 +52,7 @@ static kf_code put_work(kf_database *database, void *context, kf_error *error)
 
 kf_code kf_orders_put(kf_host *host, const char *name, const json_t *body, const char *actor, kf_error *error)
 {
-    KF_TRY(kf_host_name_check("order", name, error));
+    KF_TRY(kf_name_check("order", name, error));
     KF_TRY(check_order(body, error));
     KF_CLEANUP(kf_buffer_clear) kf_buffer text = KF_BUFFER_INIT;
     kf_code code = kf_json_write(body, &text);

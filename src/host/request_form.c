@@ -9,41 +9,19 @@
 
 #define NUMBER_TEXT_MAX 64 /* bytes read of a number, to be named if they are wrong */
 
-typedef struct operation_row {
-    const char *name;
-    kf_operation operation;
-    bool module; /* names one */
-} operation_row;
-
-static const operation_row operations[] = {
-    {"fill", KF_OPERATION_FILL, false},         {"refill", KF_OPERATION_REFILL, false},
-    {"clear", KF_OPERATION_CLEAR, false},       {"app-load", KF_OPERATION_APP_LOAD, true},
-    {"app-list", KF_OPERATION_APP_LIST, false}, {"app-delete", KF_OPERATION_APP_DELETE, true},
-};
-
-static const operation_row *find_operation(const char *name)
-{
-    for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
-        if (strcmp(operations[i].name, name) == 0) return &operations[i];
-    return NULL;
-}
-
 static kf_code read_operation(const json_t *json, kf_request_form *form, kf_error *error)
 {
-    KF_TRY(kf_json_text(json, "operation", 64, &form->operation_name, error));
-    const operation_row *row = find_operation(form->operation_name);
-    if (row == NULL)
-        return kf_fail(error, KF_ERR_OPERATION,
-                       "operation '%s': there are fill, refill, clear, app-load, app-list and app-delete",
-                       form->operation_name);
-    form->operation = row->operation;
+    const char *name = NULL;
+    KF_TRY(kf_json_text(json, "operation", 64, &name, error));
+    KF_TRY(kf_operation_from_name(name, &form->operation, error));
+    const bool wanted = kf_operation_names_module(form->operation);
     const char *module = NULL;
     KF_TRY(kf_json_text_optional(json, "module", KF_MODULE_NAME_MAX, &module, error));
-    if (row->module && module == NULL)
-        return kf_fail(error, KF_ERR_FIELD, "module: %s needs the name of a registered module", row->name);
-    if (!row->module && module != NULL)
-        return kf_fail(error, KF_ERR_FIELD, "module '%s': %s takes none", module, row->name);
-    return module == NULL ? KF_OK : kf_host_name_check("module", module, error);
+    if (wanted && module == NULL)
+        return kf_fail(error, KF_ERR_FIELD, "module: %s needs the name of a registered module", name);
+    if (!wanted && module != NULL)
+        return kf_fail(error, KF_ERR_FIELD, "module '%s': %s takes none", module, name);
+    return module == NULL ? KF_OK : kf_name_check("module", module, error);
 }
 
 static kf_code find_source(const char *name, const kf_request_form *form, const char *typed,
@@ -74,7 +52,7 @@ static kf_code read_number(const json_t *json, kf_request_form *form, kf_error *
     if (form->operation != KF_OPERATION_FILL) {
         if (typed != NULL || name != NULL)
             return kf_fail(error, KF_ERR_FIELD, "%s: %s takes none; the card's number is on record",
-                           typed != NULL ? "number" : "number_source", form->operation_name);
+                           typed != NULL ? "number" : "number_source", kf_operation_name(form->operation));
         return KF_OK;
     }
     KF_TRY(find_source(name, form, typed, &form->number_source, error));
@@ -127,7 +105,7 @@ kf_code kf_request_form_read(const json_t *json, kf_request_form *ret_form, kf_e
     KF_TRY(read_card(json, &form, error));
     KF_TRY(read_number(json, &form, error));
     KF_TRY(kf_json_text_optional(json, "category", KF_CATEGORY_MAX, &form.category, error));
-    if (form.category != NULL) KF_TRY(kf_host_name_check("category", form.category, error));
+    if (form.category != NULL) KF_TRY(kf_name_check("category", form.category, error));
     KF_TRY(kf_json_text_optional(json, "order", KF_ORDER_NAME_MAX, &form.order, error));
     KF_TRY(kf_personalisation_check(json, error));
     form.personalisation = json_object_get(json, "personalisation");

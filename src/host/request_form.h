@@ -3,15 +3,7 @@
 #define KEYFILL_HOST_REQUEST_FORM_H
 
 #include "host/host.h"
-
-typedef enum kf_operation {
-    KF_OPERATION_FILL,
-    KF_OPERATION_REFILL,
-    KF_OPERATION_CLEAR,
-    KF_OPERATION_APP_LOAD,
-    KF_OPERATION_APP_LIST,
-    KF_OPERATION_APP_DELETE,
-} kf_operation;
+#include "wire/operation.h"
 
 typedef enum kf_number_source {
     KF_NUMBER_NONE, /* not a fill */
@@ -23,7 +15,6 @@ typedef enum kf_number_source {
 /* Texts point into the JSON; NULL where absent. */
 typedef struct kf_request_form {
     const char *id;
-    const char *operation_name;
     kf_operation operation;
     kf_number_source number_source;
     const char *number; /* typed, or the card's */

@@ -35,7 +35,7 @@ static kf_code open_record(work *opening, const kf_request_form *form, kf_error 
     kf_request_record wanted = {.state = KF_REQUEST_NEW,
                                 .expires_ms = kf_host_now(host) + host->settings.reservation_ms};
     kf_request_key(opening->call->terminal, form->id, wanted.key);
-    (void)snprintf(wanted.operation, sizeof wanted.operation, "%s", form->operation_name);
+    (void)snprintf(wanted.operation, sizeof wanted.operation, "%s", kf_operation_name(form->operation));
     memcpy(wanted.card_reference, form->card_reference, sizeof form->card_reference);
     kf_code code = kf_sha256(opening->call->body, wanted.digest);
     if (code != KF_OK) return kf_fail_plain(error, code);

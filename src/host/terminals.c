@@ -60,9 +60,7 @@ static kf_code invite_work(kf_database *database, void *context, kf_error *error
 kf_code kf_terminals_invite(kf_host *host, const char *name, const char *actor, kf_enrolment_code *ret_code,
                             kf_error *error)
 {
-    if (!kf_peer_name_is_valid(name))
-        return kf_fail(error, KF_ERR_FIELD, "terminal name '%.80s': 1 to %d of a-z A-Z 0-9 - _ . are needed",
-                       name, KF_PEER_NAME_MAX);
+    KF_TRY(kf_name_check("terminal name", name, error));
     kf_enrolment_code code;
     KF_TRY(make_code(code.text, error));
     code.expires_ms = kf_host_now(host) + host->settings.enrolment_ms;

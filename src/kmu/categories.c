@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kmu/listing.h"
+#include "kmu/profiles.h"
 #include "vault/key_entry.h"
 #include "wire/config.h"
 #include "wire/json.h"
@@ -145,6 +147,15 @@ static void free_loaded(loaded_category *loaded)
     kf_config_free(&category_schema, &config);
 }
 
+kf_code kf_category_read(const char *name, kf_view text, kf_category *ret_category, kf_error *error)
+{
+    loaded_category loaded;
+    KF_TRY(kf_fail_plain(error, load_one(name, text, &loaded, error)));
+    *ret_category = loaded.category;
+    free_loaded(&loaded);
+    return KF_OK;
+}
+
 /* Where the category of that name stands, or is to stand: there is room for it then. */
 static kf_code find_place(kf_categories *categories, const char *name, size_t *ret_place, kf_error *error)
 {
@@ -276,27 +287,15 @@ kf_code kf_handle_category_list(void *context, const kf_http_request *request, k
                                 kf_error *error)
 {
     (void)request;
-    kf_kmu *kmu = context;
-    KF_CLEANUP(kf_json_free) json_t *list = json_array();
-    KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
-    KF_TRY(kf_database_query(kmu->front.database, "SELECT name, text FROM categories ORDER BY name",
-                             KF_NO_VALUES, &rows, error));
-    bool row = false;
-    for (;;) {
-        KF_TRY(kf_rows_next(rows, &row, error));
-        if (!row) break;
-        json_t *item = json_object();
-        KF_TRY(kf_json_append(list, item));
-        KF_TRY(kf_json_set_text(item, "name", kf_rows_text(rows, 0)));
-        KF_TRY(kf_json_set_text(item, "text", kf_rows_text(rows, 1)));
-    }
-    response->json = json_object();
-    return kf_json_set(response->json, "categories", json_incref(list));
+    static const kf_listed_column columns[] = {{"name", false}, {"text", false}, {NULL, false}};
+    return kf_listing_answer(context, "categories", "SELECT name, text FROM categories ORDER BY name",
+                             columns, &response->json, error);
 }
 
 typedef struct text_row {
     kf_kmu *kmu;
     const char *name;
+    const char *profile;
     const char *text;
     const char *caller;
 } text_row;
@@ -304,6 +303,8 @@ typedef struct text_row {
 static kf_code write_category(kf_database *database, void *context, kf_error *error)
 {
     const text_row *row = context;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer profile = KF_BUFFER_INIT;
+    KF_TRY(kf_profile_text(database, row->profile, &profile, error));
     kf_value now = kf_value_integer(kf_kmu_now(row->kmu));
     KF_TRY(kf_database_execute(database, "DELETE FROM categories WHERE name = $1",
                                KF_VALUES(kf_value_text(row->name)), NULL, error));
@@ -348,7 +349,7 @@ kf_code kf_handle_category_put(void *context, const kf_http_request *request, kf
     loaded_category loaded;
     KF_TRY(load_one(name, kf_view_of_text(text), &loaded, error));
     kf_caller_text caller = kf_caller_show(request->caller);
-    text_row row = {kmu, name, text, caller.text};
+    text_row row = {kmu, name, loaded.category.profile, text, caller.text};
     kf_code code = put_loaded(kmu->categories, &row, &loaded, error);
     if (code != KF_OK) {
         free_loaded(&loaded);

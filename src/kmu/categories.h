@@ -20,6 +20,10 @@ typedef struct kf_category {
     kf_number_rule iccid;
 } kf_category;
 
+/* Reads the text of one category, which is to name `name`. KF_ERR_FIELD, KF_ERR_CATEGORY, KF_ERR_TOO_LONG. */
+kf_code kf_category_read(const char *name, kf_view text, kf_category *ret_category,
+                         kf_error *error) KF_MUST_USE;
+
 /* Reads the table. The caller frees. */
 kf_code kf_categories_load(kf_database *database, kf_categories **ret_categories,
                            kf_error *error) KF_MUST_USE;

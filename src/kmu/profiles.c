@@ -6,6 +6,7 @@
 #include <keyfill/cap_file.h>
 #include <keyfill/hex.h>
 
+#include "kmu/listing.h"
 #include "vault/key_entry.h"
 #include "vault/profile.h"
 #include "wire/json.h"
@@ -55,23 +56,10 @@ kf_code kf_handle_profile_list(void *context, const kf_http_request *request, kf
                                kf_error *error)
 {
     (void)request;
-    kf_kmu *kmu = context;
-    KF_CLEANUP(kf_json_free) json_t *list = json_array();
-    KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
-    KF_TRY(kf_database_query(kmu->front.database, "SELECT name, digest, text FROM profiles ORDER BY name",
-                             KF_NO_VALUES, &rows, error));
-    for (;;) {
-        bool row;
-        KF_TRY(kf_rows_next(rows, &row, error));
-        if (!row) break;
-        json_t *item = json_object();
-        KF_TRY(kf_json_append(list, item));
-        KF_TRY(kf_json_set_text(item, "name", kf_rows_text(rows, 0)));
-        KF_TRY(kf_json_set_hex(item, "digest", kf_rows_blob(rows, 1)));
-        KF_TRY(kf_json_set_text(item, "text", kf_rows_text(rows, 2)));
-    }
-    response->json = json_object();
-    return kf_json_set(response->json, "profiles", json_incref(list));
+    static const kf_listed_column columns[] = {
+        {"name", false}, {"digest", true}, {"text", false}, {NULL, false}};
+    return kf_listing_answer(context, "profiles", "SELECT name, digest, text FROM profiles ORDER BY name",
+                             columns, &response->json, error);
 }
 
 typedef struct profile_row {
@@ -123,25 +111,11 @@ kf_code kf_handle_module_list(void *context, const kf_http_request *request, kf_
                               kf_error *error)
 {
     (void)request;
-    kf_kmu *kmu = context;
-    KF_CLEANUP(kf_json_free) json_t *list = json_array();
-    KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
-    KF_TRY(kf_database_query(kmu->front.database,
-                             "SELECT name, digest, package, version FROM modules ORDER BY name", KF_NO_VALUES,
-                             &rows, error));
-    for (;;) {
-        bool row;
-        KF_TRY(kf_rows_next(rows, &row, error));
-        if (!row) break;
-        json_t *item = json_object();
-        KF_TRY(kf_json_append(list, item));
-        KF_TRY(kf_json_set_text(item, "name", kf_rows_text(rows, 0)));
-        KF_TRY(kf_json_set_hex(item, "digest", kf_rows_blob(rows, 1)));
-        KF_TRY(kf_json_set_text(item, "package", kf_rows_text(rows, 2)));
-        KF_TRY(kf_json_set_text(item, "version", kf_rows_text(rows, 3)));
-    }
-    response->json = json_object();
-    return kf_json_set(response->json, "modules", json_incref(list));
+    static const kf_listed_column columns[] = {
+        {"name", false}, {"digest", true}, {"package", false}, {"version", false}, {NULL, false}};
+    return kf_listing_answer(context, "modules",
+                             "SELECT name, digest, package, version FROM modules ORDER BY name", columns,
+                             &response->json, error);
 }
 
 typedef struct module_row {

@@ -102,8 +102,7 @@ static kf_code read_number(const json_t *body, kf_procedure_request *request, kf
 
 static kf_code read_module(const json_t *body, kf_procedure_request *request, kf_error *error)
 {
-    bool needed =
-        request->operation == KF_OPERATION_APP_LOAD || request->operation == KF_OPERATION_APP_DELETE;
+    bool needed = kf_operation_names_module(request->operation);
     KF_TRY(copy_name(body, "module", request->module, error));
     if (needed && request->module[0] == '\0')
         return kf_fail(error, KF_ERR_MODULE, "module: %s needs the name of a registered module",

@@ -188,6 +188,27 @@ static kf_code complete(message_work *work, kf_error *error)
     return kf_database_write(work->kmu->front.database, write_advance, work, error);
 }
 
+/* The vault sees where the answers end; why they do is the terminal's word. The code stays: whatever broke
+ * off, the clerk presents the card again. The row is the front's own then, with the code that fits. */
+static void name_stop(const message_form *form, kf_request_failure *failure)
+{
+    static const struct {
+        const char *word;
+        kf_code code;
+        const char *why;
+    } stops[] = {{"card-removed", KF_ERR_CARD_REMOVED, "the card was removed"},
+                 {"no-card", KF_ERR_NO_CARD, "no card was in the reader any more"},
+                 {"timeout", KF_ERR_READER_TIMEOUT, "the reader or the card did not answer in time"},
+                 {"reader", KF_ERR_READER, "the reader failed"}};
+    failure->cause = failure->reason.code;
+    if (failure->reason.code != KF_ERR_CARD_REMOVED) return;
+    for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++)
+        if (strcmp(form->stopped, stops[i].word) == 0) {
+            (void)kf_error_prefix(&failure->reason, "%s", stops[i].why);
+            failure->cause = stops[i].code;
+        }
+}
+
 static kf_code take_answers(kf_kmu *kmu, kf_request_row *row, const message_form *form,
                             kf_http_response *response, kf_error *error)
 {
@@ -205,6 +226,8 @@ static kf_code take_answers(kf_kmu *kmu, kf_request_row *row, const message_form
         KF_TRY(kf_front_keep_receipts(&kmu->front, failure.receipts, why, error));
         return kf_fail(error, code, "%s", why);
     }
+    name_stop(form, &failure);
+    if (failure.cause != failure.reason.code) failure.told_by_vault = false;
     row->step = (uint16_t)(form->step + 1);
     return kf_request_fail(kmu, row, &failure, error);
 }

@@ -162,7 +162,7 @@ typedef struct failure_work {
 } failure_work;
 
 static kf_code append_failure(kf_kmu *kmu, kf_database *database, const kf_request_row *row,
-                              const kf_error *reason, kf_error *error)
+                              const kf_request_failure *failure, kf_error *error)
 {
     char action[32];
     (void)snprintf(action, sizeof action, "request.%s", row->operation);
@@ -170,8 +170,8 @@ static kf_code append_failure(kf_kmu *kmu, kf_database *database, const kf_reque
         .actor = row->caller,
         .action = action,
         .subject = row->id,
-        .outcome = kf_code_name(reason->code),
-        .detail = kf_error_text(reason),
+        .outcome = kf_code_name(failure->cause != KF_OK ? failure->cause : failure->reason.code),
+        .detail = kf_error_text(&failure->reason),
     };
     return kf_kmu_append_audit(kmu, database, &event, error);
 }
@@ -187,7 +187,7 @@ static kf_code write_failure(kf_database *database, void *context, kf_error *err
     KF_TRY(kf_card_release(database, &claim, error));
     KF_TRY(kf_front_audit_receipts(database, failure->receipts, kf_error_text(&failure->reason), error));
     if (failure->told_by_vault) return KF_OK;
-    return append_failure(work->kmu, database, row, &failure->reason, error);
+    return append_failure(work->kmu, database, row, failure, error);
 }
 
 kf_code kf_request_fail(kf_kmu *kmu, kf_request_row *row, const kf_request_failure *failure, kf_error *error)

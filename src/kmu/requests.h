@@ -69,7 +69,8 @@ typedef struct kf_request_failure {
     const uint8_t *digest;     /* of the message that led to it */
     const kf_buffer *receipts; /* of the vault's acts for it */
     bool told_by_vault;        /* the receipts say that it failed, and why */
-    kf_error reason;
+    kf_error reason;           /* as it is answered */
+    kf_code cause;             /* as the front's own audit row has it; KF_OK: the reason's */
 } kf_request_failure;
 
 /* The request is over: row, card and audit rows in one transaction. Returns the reason, or a fault of the

@@ -23,7 +23,7 @@
 #define NUMBERS_MAX 1000000 /* steps and attempts */
 
 typedef struct operation_run {
-    const kf_operation *operation;
+    const kf_operation_means *operation;
     kf_trace trace;
     unsigned round_trips;
     struct timespec start;
@@ -82,7 +82,7 @@ static kf_code pin1_of(const json_t *request, kf_secret **ret_pin1, kf_error *er
     return kf_fail_plain(error, kf_secret_new(kf_view_of_text(digits), ret_pin1));
 }
 
-kf_code kf_operation_read_card(const kf_operation *operation, const kf_secret *pin1,
+kf_code kf_operation_read_card(const kf_operation_means *operation, const kf_secret *pin1,
                                kf_card_report *ret_report, kf_error *error)
 {
     kf_answer_to_reset atr;
@@ -279,7 +279,7 @@ static kf_code carry_out(operation_run *run, const json_t *asked, json_t **ret_r
     return finish(run, answer, ret_result, error);
 }
 
-kf_code kf_operation_run(const kf_operation *operation, const json_t *request, json_t **ret_result,
+kf_code kf_operation_run(const kf_operation_means *operation, const json_t *request, json_t **ret_result,
                          kf_error *error)
 {
     operation_run run = {.operation = operation};

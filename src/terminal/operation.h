@@ -21,26 +21,26 @@ typedef struct kf_host_link {
     void (*pause)(void *context, unsigned milliseconds);
 } kf_host_link;
 
-typedef struct kf_operation {
+typedef struct kf_operation_means {
     kf_reader *reader;
     const kf_host_link *host;
     const char *id;           /* of the request: 32 lower-case hex digits */
     unsigned card_wait;       /* milliseconds to wait for a card */
     unsigned command_timeout; /* milliseconds a command */
-} kf_operation;
+} kf_operation_means;
 
 /* A new id from the operating system's randomness. */
 kf_code kf_request_id_new(char ret_id[KF_REQUEST_ID_SIZE]) KF_MUST_USE;
 
 /* Connects to the card and reads its report; disconnecting stays with the caller. */
-kf_code kf_operation_read_card(const kf_operation *operation, const kf_secret *pin1,
+kf_code kf_operation_read_card(const kf_operation_means *operation, const kf_secret *pin1,
                                kf_card_report *ret_report, kf_error *error) KF_MUST_USE;
 
 /* Carries out `request`: the object of POST /v1/operations (docs/messages.md); it stays the caller's, its
  * "pin1" is used here and not sent on. `*ret_result` is the result with "milliseconds" and "trace"; the
  * caller frees. A message whose answer was lost is sent again, the same, a bounded number of times.
  * KF_ERR_PEER where the host's answer is not understood, else the reader's or the host's failure. */
-kf_code kf_operation_run(const kf_operation *operation, const json_t *request, json_t **ret_result,
+kf_code kf_operation_run(const kf_operation_means *operation, const json_t *request, json_t **ret_result,
                          kf_error *error) KF_MUST_USE;
 
 #endif

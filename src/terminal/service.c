@@ -39,7 +39,7 @@ static kf_code take_card(kf_terminal_service *service, pthread_mutex_t **ret_hel
 }
 
 /* Opened for each use: after a call that hung only a new reader is of use, and readers come and go. */
-static kf_code open_reader(const kf_terminal_service *service, kf_operation *operation, kf_error *error)
+static kf_code open_reader(const kf_terminal_service *service, kf_operation_means *operation, kf_error *error)
 {
     operation->host = service->host;
     operation->card_wait = service->card_wait;
@@ -47,7 +47,7 @@ static kf_code open_reader(const kf_terminal_service *service, kf_operation *ope
     return kf_reader_open(service->reader_uri, &operation->reader, error);
 }
 
-static void close_reader(kf_operation *operation)
+static void close_reader(kf_operation_means *operation)
 {
     kf_reader_close(&operation->reader);
 }
@@ -102,7 +102,7 @@ static kf_code look_up(const kf_terminal_service *service, const json_t *card, j
     return KF_OK;
 }
 
-static kf_code describe_card(const kf_terminal_service *service, const kf_operation *operation,
+static kf_code describe_card(const kf_terminal_service *service, const kf_operation_means *operation,
                              const kf_card_report *report, json_t *answer)
 {
     json_t *card = NULL;
@@ -123,7 +123,7 @@ static kf_code handle_card(void *context, const kf_http_request *request, kf_htt
     kf_terminal_service *service = context;
     (void)request;
     KF_CLEANUP(release_card) pthread_mutex_t *held = NULL;
-    KF_CLEANUP(close_reader) kf_operation operation = {.id = ""};
+    KF_CLEANUP(close_reader) kf_operation_means operation = {.id = ""};
     kf_card_report report;
     KF_TRY(take_card(service, &held, error));
     KF_TRY(open_reader(service, &operation, error));
@@ -152,7 +152,7 @@ static kf_code handle_operation(void *context, const kf_http_request *request, k
         return kf_fail(error, KF_ERR_JSON, "the operation is missing: a JSON object is wanted");
     KF_CLEANUP(release_card) pthread_mutex_t *held = NULL;
     char id[KF_REQUEST_ID_SIZE];
-    KF_CLEANUP(close_reader) kf_operation operation = {.id = id};
+    KF_CLEANUP(close_reader) kf_operation_means operation = {.id = id};
     KF_TRY(take_card(service, &held, error));
     kf_code code = kf_request_id_new(id);
     if (code != KF_OK) return kf_fail_plain(error, code);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "vault/protocol.h"
+#include "wire/names.h"
 
 typedef struct named_number {
     const char *name;
@@ -103,13 +104,7 @@ kf_code kf_key_entry_kcv(kf_algorithm algorithm, const kf_secret *key, kf_kcv *r
 
 kf_code kf_category_check(const char *name, kf_error *error)
 {
-    size_t size = strlen(name);
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
-    if (size < 1 || size >= KF_CATEGORY_SIZE || strspn(name, allowed) != size)
-        return kf_fail(error, KF_ERR_FIELD,
-                       "the name \"%.80s\" cannot be used: take 1 to %d of a-z A-Z 0-9 - _ .", name,
-                       KF_CATEGORY_SIZE - 1);
-    return KF_OK;
+    return kf_name_check("name", name, error);
 }
 
 kf_key_label kf_key_label_of(const kf_key_entry *entry)

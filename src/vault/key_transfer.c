@@ -281,12 +281,17 @@ static kf_code compare(const kf_key_message *message, const kf_key_arrival *arri
                        "the message says transport key %s, the key block inside says %s", message->pair,
                        entry->origin);
     if (message->purpose != entry->purpose || message->version != entry->version ||
-        message->revision != entry->revision || message->after != arrival->after)
+        message->revision != entry->revision)
         return kf_fail(error, KF_ERR_KEY_BLOCK,
                        "the message says revision %" PRIu64
                        " of %s version %u, the key block inside is revision %" PRIu64 " of %s version %u",
                        message->revision, kf_key_purpose_name(message->purpose), message->version,
                        entry->revision, kf_key_purpose_name(entry->purpose), entry->version);
+    if (message->after != arrival->after)
+        return kf_fail(error, KF_ERR_KEY_BLOCK,
+                       "after: the message says that revision %" PRIu64 " follows on %" PRIu64
+                       ", the key block inside says on %" PRIu64,
+                       message->revision, message->after, arrival->after);
     return KF_OK;
 }
 

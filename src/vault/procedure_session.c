@@ -245,7 +245,7 @@ kf_code kf_answers_follow(const kf_script *script, const kf_script_answers *answ
         }
     }
     if (expected < script->count)
-        return kf_fail(error, KF_ERR_CARD_REMOVED, "the card was gone before %s; present it again",
+        return kf_fail(error, KF_ERR_CARD_REMOVED, "there is no answer to %s; present the card again",
                        script->entries[expected].label);
     return KF_OK;
 }

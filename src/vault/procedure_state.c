@@ -4,35 +4,6 @@
 
 #define STATE_FORM 1
 
-static const struct {
-    kf_operation operation;
-    const char *name;
-} operations[] = {
-    {KF_OPERATION_FILL, "fill"},         {KF_OPERATION_REFILL, "refill"},
-    {KF_OPERATION_CLEAR, "clear"},       {KF_OPERATION_APP_LOAD, "app-load"},
-    {KF_OPERATION_APP_LIST, "app-list"}, {KF_OPERATION_APP_DELETE, "app-delete"},
-};
-#define OPERATION_COUNT (sizeof operations / sizeof operations[0])
-
-const char *kf_operation_name(kf_operation operation)
-{
-    for (size_t i = 0; i < OPERATION_COUNT; i++)
-        if (operations[i].operation == operation) return operations[i].name;
-    return "unknown";
-}
-
-kf_code kf_operation_from_name(const char *name, kf_operation *ret_operation, kf_error *error)
-{
-    for (size_t i = 0; i < OPERATION_COUNT; i++) {
-        if (strcmp(operations[i].name, name) != 0) continue;
-        *ret_operation = operations[i].operation;
-        return KF_OK;
-    }
-    return kf_fail(
-        error, KF_ERR_OPERATION,
-        "\"%.40s\" is no operation; there are fill, refill, clear, app-load, app-list and app-delete", name);
-}
-
 void kf_card_keys_clear(kf_card_keys *keys)
 {
     kf_secret_free(&keys->enc);

@@ -5,26 +5,13 @@
 
 #include "vault/profile.h"
 #include "vault/protocol.h"
+#include "wire/operation.h"
 
 #define KF_HOST_CHALLENGE_SIZE 8           /* bytes: SCP03 in S8 mode, SCP02 */
 #define KF_INITIALIZE_UPDATE_MAX 64        /* bytes of an answer with its status word */
 #define KF_LISTS_MAX 3                     /* GET STATUS scopes of a session */
 #define KF_APPLICATION_LIST_MAX 16384      /* bytes of collected GET STATUS answers */
 #define KF_PROCEDURE_STATE_MAX (64 * 1024) /* bytes encoded */
-
-typedef enum kf_operation {
-    KF_OPERATION_FILL = 1,
-    KF_OPERATION_REFILL = 2,
-    KF_OPERATION_CLEAR = 3,
-    KF_OPERATION_APP_LOAD = 4,
-    KF_OPERATION_APP_LIST = 5,
-    KF_OPERATION_APP_DELETE = 6,
-} kf_operation;
-
-/* "fill", "refill", "clear", "app-load", "app-list", "app-delete". */
-const char *kf_operation_name(kf_operation operation);
-/* KF_ERR_OPERATION lists the names (S10: any other request ends with an error). */
-kf_code kf_operation_from_name(const char *name, kf_operation *ret_operation, kf_error *error) KF_MUST_USE;
 
 typedef enum kf_personalise {
     KF_PERSONALISE_IF_ABSENT = 0,

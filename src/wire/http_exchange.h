@@ -11,7 +11,7 @@
 
 /* What is read and thrown away of a body that is refused anyway, so that the caller gets the answer and can
  * keep the connection. */
-#define KF_HTTP_DISCARD_MAX ((size_t)1024 * 1024)
+#define KF_HTTP_DISCARD_MAX ((size_t)16 * 1024 * 1024)
 
 typedef struct kf_http_connection {
     bool identified;

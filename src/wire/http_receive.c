@@ -3,7 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
+
+#include <keyfill/secret.h>
 
 #include "wire/certificate.h"
 #include "wire/http_exchange.h"
@@ -163,8 +166,17 @@ static size_t announced_length(struct MHD_Connection *connection)
     return text != NULL ? (size_t)strtoull(text, NULL, 10) : 0;
 }
 
-/* What cannot be read off to its end is answered before it is read; the connection ends then. */
-static bool is_too_much_to_discard(kf_http_exchange *exchange)
+/* The caller sends its body only once it is told to go on (RFC 9110 §10.1.1). */
+static bool waits_to_send(struct MHD_Connection *connection)
+{
+    const char *text = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+    return text != NULL && strcasecmp(text, "100-continue") == 0;
+}
+
+/* A refusal waits until the body is read off to its end: a connection that is closed with bytes on the way is
+ * reset, and the caller may never see the answer. What is too long for that, or not on its way yet, is
+ * answered at once; the connection ends then. */
+static bool is_answered_before_body(kf_http_exchange *exchange)
 {
     size_t length = announced_length(exchange->connection);
     bool taken = exchange->refusal.code == KF_OK;
@@ -172,7 +184,7 @@ static bool is_too_much_to_discard(kf_http_exchange *exchange)
         refuse_size(exchange);
         taken = false;
     }
-    return !taken && length > KF_HTTP_DISCARD_MAX;
+    return !taken && (length > KF_HTTP_DISCARD_MAX || (length > 0 && waits_to_send(exchange->connection)));
 }
 
 static kf_http_exchange *exchange_new(kf_http_server *server, struct MHD_Connection *connection,
@@ -223,7 +235,7 @@ static enum MHD_Result begin(kf_http_exchange *exchange, const char *url, const 
     check_caller(exchange);
     if (exchange->refusal.code == KF_OK)
         (void)MHD_get_connection_values(exchange->connection, MHD_GET_ARGUMENT_KIND, note_query, exchange);
-    if (is_too_much_to_discard(exchange)) return hand_over(exchange);
+    if (is_answered_before_body(exchange)) return hand_over(exchange);
     return MHD_YES;
 }
 
@@ -239,6 +251,17 @@ static void take_body(kf_http_exchange *exchange, const char *upload, size_t siz
     }
     kf_buffer_append_bytes(&exchange->body, upload, size);
     if (kf_buffer_status(&exchange->body) != KF_OK) (void)kf_fail_plain(&exchange->refusal, KF_ERR_MEMORY);
+}
+
+/* A part of a body may be a PIN. It lies in the connection's own buffer, which the library only lends, but
+ * does not look at again once it is taken. */
+static void wipe_received(const char *upload, size_t size)
+{
+    union {
+        const char *lent;
+        char *own;
+    } bytes = {.lent = upload};
+    kf_wipe(bytes.own, size);
 }
 
 enum MHD_Result kf_http_receive(void *context, struct MHD_Connection *connection, const char *url,
@@ -259,6 +282,7 @@ enum MHD_Result kf_http_receive(void *context, struct MHD_Connection *connection
         exchange->received += *upload_size;
         if (exchange->received > KF_HTTP_DISCARD_MAX && exchange->refusal.code != KF_OK) return MHD_NO;
         take_body(exchange, upload, *upload_size);
+        wipe_received(upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }

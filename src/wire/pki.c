@@ -267,9 +267,7 @@ kf_code kf_pki_make_root(const char *name, kf_pki_validity validity, kf_pki_pair
 {
     KF_CLEANUP(free_key) gnutls_x509_privkey_t key = NULL;
     KF_CLEANUP(kf_certificate_free) gnutls_x509_crt_t certificate = NULL;
-    if (!kf_peer_name_is_valid(name))
-        return kf_fail(error, KF_ERR_FIELD, "\"%.80s\" is no name: 1 to %d of a-z A-Z 0-9 - _ . are", name,
-                       KF_PEER_NAME_MAX);
+    KF_TRY(kf_name_check("name", name, error));
     KF_TRY(check_validity(validity, error));
     KF_TRY(make_key(&key, error));
     int got = gnutls_x509_crt_init(&certificate);

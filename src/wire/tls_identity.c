@@ -58,24 +58,10 @@ kf_code kf_peer_role_from_name(const char *name, kf_peer_role *ret_role, kf_erro
                    name);
 }
 
-bool kf_peer_name_is_valid(const char *name)
-{
-    size_t length = strnlen(name, KF_PEER_NAME_MAX + 1);
-    if (length == 0 || length > KF_PEER_NAME_MAX) return false;
-    return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == length;
-}
-
-static kf_code check_name(const char *name, kf_error *error)
-{
-    if (kf_peer_name_is_valid(name)) return KF_OK;
-    return kf_fail(error, KF_ERR_FIELD, "\"%.80s\" is no name: 1 to %d of a-z A-Z 0-9 - _ . are", name,
-                   KF_PEER_NAME_MAX);
-}
-
 kf_code kf_peer_uri_format(kf_peer_role role, const char *name, char ret_uri[KF_PEER_URI_SIZE],
                            kf_error *error)
 {
-    KF_TRY(check_name(name, error));
+    KF_TRY(kf_name_check("name", name, error));
     kf_peer_role known = KF_PEER_NONE;
     KF_TRY(kf_peer_role_from_name(kf_peer_role_name(role), &known, error));
     (void)snprintf(ret_uri, KF_PEER_URI_SIZE, URI_PREFIX "%s:%s", kf_peer_role_name(role), name);
@@ -93,7 +79,7 @@ kf_code kf_peer_uri_parse(const char *uri, kf_peer_role *ret_role, char ret_name
     (void)snprintf(role_name, sizeof role_name, "%.*s", (int)(colon - uri - (long)prefix), uri + prefix);
     kf_peer_role role = KF_PEER_NONE;
     KF_TRY(kf_peer_role_from_name(role_name, &role, error));
-    KF_TRY(check_name(colon + 1, error));
+    KF_TRY(kf_name_check("name", colon + 1, error));
     *ret_role = role;
     (void)snprintf(ret_name, KF_PEER_NAME_MAX + 1, "%s", colon + 1);
     return KF_OK;

@@ -10,6 +10,8 @@
 
 #include <keyfill/bytes.h>
 
+#include "wire/names.h"
+
 typedef enum kf_peer_role {
     KF_PEER_NONE = 0, /* no certificate, or none that counts */
     KF_PEER_BKMU = 1,
@@ -31,7 +33,7 @@ typedef enum kf_peer_role {
  */
 #define KF_PEER_ANYONE (1U << 31)
 
-#define KF_PEER_NAME_MAX 64  /* characters */
+#define KF_PEER_NAME_MAX KF_NAME_MAX
 #define KF_PEER_URI_SIZE 128 /* bytes with the zero */
 #define KF_FINGERPRINT_SIZE 32
 #define KF_TLS_FILE_MAX ((size_t)64 * 1024) /* bytes of a certificate, chain or key file */
@@ -48,8 +50,6 @@ typedef struct kf_peer {
 const char *kf_peer_role_name(kf_peer_role role);
 /* KF_ERR_FIELD names the roles there are. `none` and `local` are not among them. */
 kf_code kf_peer_role_from_name(const char *name, kf_peer_role *ret_role, kf_error *error) KF_MUST_USE;
-/* 1 to KF_PEER_NAME_MAX of a-z A-Z 0-9 - _ . */
-bool kf_peer_name_is_valid(const char *name);
 /* urn:keyfill:ROLE:NAME. KF_ERR_FIELD for a name that is not valid. */
 kf_code kf_peer_uri_format(kf_peer_role role, const char *name, char ret_uri[KF_PEER_URI_SIZE],
                            kf_error *error) KF_MUST_USE;

@@ -131,6 +131,24 @@ void world_remove(world *made)
     assert_int_equal(rmdir(made->folder), 0);
 }
 
+int world_set_up(void **state)
+{
+    world *made = calloc(1, sizeof *made);
+    assert_non_null(made);
+    world_make(made);
+    *state = made;
+    return 0;
+}
+
+int world_tear_down(void **state)
+{
+    world *made = *state;
+    assert_audit_whole(made);
+    world_remove(made);
+    free(made);
+    return 0;
+}
+
 /* -- calls -- */
 
 kf_peer peer_of(kf_peer_role role, const char *name)

@@ -26,6 +26,12 @@ typedef struct world {
 /* With the profile "test", the category CATEGORY (numbers 86138…) and a blank card. */
 void world_make(world *made);
 void world_remove(world *made);
+/* The same for cmocka; at the end the audit log must be whole. */
+int world_set_up(void **state);
+int world_tear_down(void **state);
+#define FIRST "00000000000000000000000000000001"
+#define SECOND "00000000000000000000000000000002"
+#define IN_WORLD(function) cmocka_unit_test_setup_teardown(function, world_set_up, world_tear_down)
 /* The clock of front and vault goes on. */
 void world_wait(uint64_t milliseconds);
 

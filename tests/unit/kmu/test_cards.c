@@ -11,22 +11,6 @@
 #define CARD "kdd:00000000000000000001"
 #define OTHER_CARD "kdd:00000000000000000002"
 
-static int make(void **state)
-{
-    world *made = calloc(1, sizeof *made);
-    assert_non_null(made);
-    world_make(made);
-    *state = made;
-    return 0;
-}
-
-static int end(void **state)
-{
-    world_remove(*state);
-    free(*state);
-    return 0;
-}
-
 static kf_card_record record_of(const char *identity, const char *number, uint32_t generation,
                                 uint64_t sequence)
 {
@@ -195,7 +179,6 @@ static void a_lookup_says_what_is_recorded(void **state)
 
 int main(void)
 {
-#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, make, end)
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_row_follows_the_sequence_that_it_replaces),
         IN_WORLD(bytes_that_are_no_record_are_refused),

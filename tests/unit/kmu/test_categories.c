@@ -5,22 +5,6 @@
 #include "kmu_fixture.h"
 #include "wire/json.h"
 
-static int make(void **state)
-{
-    world *made = calloc(1, sizeof *made);
-    assert_non_null(made);
-    world_make(made);
-    *state = made;
-    return 0;
-}
-
-static int end(void **state)
-{
-    world_remove(*state);
-    free(*state);
-    return 0;
-}
-
 static reply put(world *made, const char *name, const char *text)
 {
     KF_CLEANUP(kf_json_free) json_t *body = json_pack("{s:s}", "text", text);
@@ -197,7 +181,6 @@ static void a_text_in_the_table_that_cannot_be_read_is_told_at_start(void **stat
 
 int main(void)
 {
-#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, make, end)
     const struct CMUnitTest tests[] = {
         IN_WORLD(what_is_wrong_in_a_text_is_named),
         IN_WORLD(too_long_texts_and_too_many_prefixes_are_refused),

@@ -11,27 +11,6 @@
 #include "wire/json.h"
 #include "wire/script_json.h"
 
-#define FIRST "00000000000000000000000000000001"
-#define SECOND "00000000000000000000000000000002"
-
-static int make(void **state)
-{
-    world *made = calloc(1, sizeof *made);
-    assert_non_null(made);
-    world_make(made);
-    *state = made;
-    return 0;
-}
-
-static int end(void **state)
-{
-    world *made = *state;
-    assert_audit_whole(made);
-    world_remove(made);
-    free(made);
-    return 0;
-}
-
 /* The message that answers the contact of a fill. */
 static char *contact_of_fill(world *made, const char *id)
 {
@@ -76,7 +55,7 @@ static void a_card_removed_in_the_middle_ends_the_request_and_frees_the_card(voi
     assert_reply(&second, KF_OK, "");
     softcard_tear(made->bench.card, softcard_command_count(made->bench.card) + 2, false);
     char *torn = message_for(made, second.text);
-    assert_failed(made, FIRST, torn, KF_ERR_CARD_REMOVED, "present it again");
+    assert_failed(made, FIRST, torn, KF_ERR_CARD_REMOVED, "present the card again");
     card_insert(made);
     char *body = fill_body(SECOND);
     reply done = go_on(made, SECOND, begin(made, body));
@@ -87,6 +66,44 @@ static void a_card_removed_in_the_middle_ends_the_request_and_frees_the_card(voi
     free(message);
     free(torn);
     free(body);
+}
+
+/* What stopped the terminal stands in the answer and the audit rows, whichever it was. */
+static void the_reason_for_a_missing_answer_is_the_terminals(void **state)
+{
+    world *made = *state;
+    static const struct {
+        const char *stopped;
+        const char *outcome;
+        const char *because;
+    } cases[] = {{"card-removed", "KF_ERR_CARD_REMOVED", "the card was removed: there is no answer to "},
+                 {"timeout", "KF_ERR_READER_TIMEOUT", "did not answer in time: there is no answer to "},
+                 {"no-card", "KF_ERR_NO_CARD", "no card was in the reader any more: there is no answer to "},
+                 {"reader", "KF_ERR_READER", "the reader failed: there is no answer to "}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char id[KF_REQUEST_ID_SIZE];
+        char text[256];
+        (void)snprintf(id, sizeof id, "%032zu", i + 1);
+        card_insert(made);
+        char *body = fill_body(id);
+        reply first = begin(made, body);
+        assert_reply(&first, KF_OK, "");
+        KF_CLEANUP(kf_json_free) json_t *answer = NULL;
+        assert_int_equal(kf_json_parse(kf_view_of_text(first.text), &answer, NULL), KF_OK);
+        KF_CLEANUP(kf_json_free)
+        json_t *message = json_pack("{s:i, s:i, s:O, s:[], s:s}", "step", 1, "attempt", 1, "token",
+                                    json_object_get(answer, "token"), "answers", "stopped", cases[i].stopped);
+        char *told = json_dumps(message, JSON_COMPACT);
+        reply refused = tell(made, id, told);
+        assert_reply(&refused, KF_ERR_CARD_REMOVED, cases[i].because);
+        text_of(made, "SELECT detail FROM audit ORDER BY seq DESC LIMIT 1", text, sizeof text);
+        assert_non_null(strstr(text, cases[i].because));
+        text_of(made, "SELECT outcome FROM audit ORDER BY seq DESC LIMIT 1", text, sizeof text);
+        assert_string_equal(text, cases[i].outcome);
+        reply_clear(&first);
+        free(body);
+        free(told);
+    }
 }
 
 static void a_foreign_card_is_refused_and_the_vault_says_so(void **state)
@@ -481,9 +498,9 @@ static void a_token_that_is_expired_or_anothers_does_not_end_the_request(void **
 
 int main(void)
 {
-#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, make, end)
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_card_removed_in_the_middle_ends_the_request_and_frees_the_card),
+        IN_WORLD(the_reason_for_a_missing_answer_is_the_terminals),
         IN_WORLD(a_foreign_card_is_refused_and_the_vault_says_so),
         IN_WORLD(a_number_that_another_card_took_meanwhile_is_refused),
         IN_WORLD(a_generation_that_the_number_had_on_another_card_meanwhile_is_not_given_again),

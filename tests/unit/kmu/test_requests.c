@@ -5,27 +5,7 @@
 
 #include "kmu_fixture.h"
 
-#define FIRST "00000000000000000000000000000001"
-#define SECOND "00000000000000000000000000000002"
 #define MESSAGES_MAX 16
-
-static int make(void **state)
-{
-    world *made = calloc(1, sizeof *made);
-    assert_non_null(made);
-    world_make(made);
-    *state = made;
-    return 0;
-}
-
-static int end(void **state)
-{
-    world *made = *state;
-    assert_audit_whole(made);
-    world_remove(made);
-    free(made);
-    return 0;
-}
 
 static char *other_terminal(const char *id)
 {
@@ -359,7 +339,6 @@ static void refill_and_clear_count_generations_on(void **state)
 
 int main(void)
 {
-#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, make, end)
     const struct CMUnitTest tests[] = {
         IN_WORLD(a_fill_goes_from_the_request_to_the_key_on_the_card),
         IN_WORLD(the_same_request_again_gives_the_same_bytes_and_another_body_conflicts),

@@ -6,24 +6,6 @@
 #include "kmu/profiles.h"
 #include "kmu_fixture.h"
 
-static int make(void **state)
-{
-    world *made = calloc(1, sizeof *made);
-    assert_non_null(made);
-    world_make(made);
-    *state = made;
-    return 0;
-}
-
-static int end(void **state)
-{
-    world *made = *state;
-    assert_audit_whole(made);
-    world_remove(made);
-    free(made);
-    return 0;
-}
-
 static void every_route_survives_a_missing_body(void **state)
 {
     world *made = *state;
@@ -104,7 +86,6 @@ static void a_pull_needs_somebody_to_pull_from(void **state)
 
 int main(void)
 {
-#define IN_WORLD(test) cmocka_unit_test_setup_teardown(test, make, end)
     const struct CMUnitTest tests[] = {
         IN_WORLD(every_route_survives_a_missing_body),
         IN_WORLD(every_route_refuses_a_body_of_strange_members),

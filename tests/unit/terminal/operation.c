@@ -87,7 +87,7 @@ static kf_code run(test_run *test, json_t **ret_result)
     if (test->fault != NULL) assert_int_equal(kf_reader_open_fault(&reader, *test->fault, &reader), KF_OK);
     test_host host = {.steps = test->steps, .count = test->step_count};
     const kf_host_link link = {.context = &host, .post = host_post, .pause = host_pause};
-    const kf_operation operation = {
+    const kf_operation_means operation = {
         .reader = reader, .host = &link, .id = ID, .card_wait = 0, .command_timeout = 50};
     KF_CLEANUP(kf_json_free) json_t *request = NULL;
     const char *text = test->request != NULL ? test->request : "{\"operation\":\"refill\"}";

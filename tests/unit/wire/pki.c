@@ -79,7 +79,7 @@ static void names_addresses_and_validity_are_checked(void **state)
     for (size_t i = 0; i < KF_PKI_NAMES_MAX + 1; i++)
         many[i] = "localhost";
     kf_pki_subject subject = subject_of(KF_PEER_HOST, "");
-    assert_not_issued(&shared.root, &subject, KF_ERR_FIELD, "is no name");
+    assert_not_issued(&shared.root, &subject, KF_ERR_FIELD, "name '': 1 to 64 of");
     subject = subject_of(KF_PEER_LOCAL, "x");
     assert_not_issued(&shared.root, &subject, KF_ERR_FIELD, "is no role");
     subject = subject_of(KF_PEER_HOST, "h1");
