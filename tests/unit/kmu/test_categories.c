@@ -47,6 +47,7 @@ static void what_is_wrong_in_a_text_is_named(void **state)
         {"name: a\nprofile: test\niccid: {length_max: 21}\n", KF_ERR_CATEGORY, "length_max"},
         {"name: a\nprofile: test\niccid: {length_max: 256}\n", KF_ERR_FIELD, "length_max"},
         {"name: a\nprofile: test\nnumber: 7\n", KF_ERR_FIELD, "number"},
+        {"name: a\nprofile: nowhere\n", KF_ERR_PROFILE, "\"nowhere\"; register it with keyfill profile put"},
         {": : :", KF_ERR_FIELD, "category"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

@@ -154,6 +154,24 @@ static void a_block_with_any_flipped_bit_is_refused_and_changes_nothing(void **s
     assert_int_equal(import(&units->kmu, &message, &done, &error), KF_OK);
 }
 
+static void a_message_whose_after_is_not_the_blocks_says_so(void **state)
+{
+    two_units *units = *state;
+    kf_error error = {KF_OK, ""};
+    enter_transport(&units->kmu, component_b);
+    kf_key_entry wanted = payment_entry("cn-north");
+    act(&units->bkmu, KF_KEY_GENERATE, &wanted);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer answer = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_free_pointer) kf_key_export_answer *batch = calloc(1, sizeof *batch);
+    export_after(units, 0, &answer, batch);
+    kf_key_message message = batch->messages[0];
+    message.after = 7;
+    kf_key_import_answer done;
+    assert_int_equal(import(&units->kmu, &message, &done, &error), KF_ERR_KEY_BLOCK);
+    assert_non_null(strstr(error.message, "after: "));
+    assert_non_null(strstr(error.message, "follows on 7"));
+}
+
 static void an_older_or_repeated_revision_is_refused(void **state)
 {
     two_units *units = *state;
@@ -329,6 +347,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_UNITS(keys_of_every_purpose_arrive_with_policy_and_check_value),
         WITH_UNITS(a_block_with_any_flipped_bit_is_refused_and_changes_nothing),
+        WITH_UNITS(a_message_whose_after_is_not_the_blocks_says_so),
         WITH_UNITS(an_older_or_repeated_revision_is_refused),
         WITH_UNITS(a_revision_that_skips_one_is_refused),
         WITH_UNITS(what_the_message_states_must_be_what_the_block_authenticates),
