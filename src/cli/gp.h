@@ -8,6 +8,7 @@
 
 #include <keyfill/diversify.h>
 #include <keyfill/globalplatform.h>
+#include <keyfill/signature.h>
 
 #include "cli/cli.h"
 #include "reader/reader.h"
@@ -29,11 +30,33 @@ typedef enum kf_gp_option {
     KF_GP_INSTALL,
     KF_GP_HASH,
     KF_GP_BLOCK_SIZE,
+    KF_GP_LOAD_PARAMETERS,
+    KF_GP_DAP_DOMAIN,
+    KF_GP_DAP_SIGNATURE,
+    KF_GP_DAP_KEY_FILE,
+    KF_GP_TOKEN,
+    KF_GP_TOKEN_KEY_FILE,
+    KF_GP_RECEIPT_KEY_FILE,
+    KF_GP_SIGNING_TYPE,
+    KF_GP_TO,
+    KF_GP_DOMAIN_SCP,
+    KF_GP_SYSTEM_PARAMETERS,
+    KF_GP_NOT_SELECTABLE,
+    KF_GP_STATE,
+    KF_GP_FORCE,
+    KF_GP_LOGICAL_CHANNEL,
+    KF_GP_IDENTIFIER,
+    KF_GP_PUBLIC_KEY_FILE,
+    KF_GP_APPLICATION,
+    KF_GP_RECORD,
+    KF_GP_OFFSET,
+    KF_GP_AS_TEXT,
+    KF_GP_PIN_FILE,
+    KF_GP_ADM_FILE,
     KF_GP_PACKAGE,
     KF_GP_APPLET,
     KF_GP_INSTANCE,
     KF_GP_PRIVILEGES,
-    KF_GP_PARAMETERS,
     KF_GP_NEW_KEY_FILE,
     KF_GP_NEW_MASTER_FILE,
     KF_GP_NEW_DIVERSIFY,
@@ -60,6 +83,9 @@ typedef enum kf_gp_secret_option {
     KF_GP_MASTER,
     KF_GP_NEW_KEY,
     KF_GP_NEW_MASTER,
+    KF_GP_PARAMETERS,
+    KF_GP_PIN,
+    KF_GP_ADM,
     KF_GP_SECRET_COUNT
 } kf_gp_secret_option;
 
@@ -75,6 +101,14 @@ enum {
     KF_GP_OPTIONS_LOCK = 128,
     KF_GP_OPTIONS_DATA = 256,
     KF_GP_OPTIONS_ANSWER = 512,
+    KF_GP_OPTIONS_AUTHORITY = 1024, /* tokens and receipts */
+    KF_GP_OPTIONS_MOVE = 2048,
+    KF_GP_OPTIONS_REGISTRY = 4096, /* privileges and parameters of what is there already */
+    KF_GP_OPTIONS_DOMAIN = 8192,
+    KF_GP_OPTIONS_STATE = 16384,
+    KF_GP_OPTIONS_SINGLE_KEY = 32768,
+    KF_GP_OPTIONS_SIM = 65536,
+    KF_GP_OPTIONS_SIM_FILE = 131072,
 };
 
 #define KF_GP_FIELDS_MAX 16
@@ -86,6 +120,7 @@ typedef struct kf_gp_usage {
     const char *arguments; /* for the help; NULL: no words are taken */
     size_t words_min;
     size_t words_max;
+    bool secret_words; /* data and commands: they go to `word_secrets` */
     const char *about;
 } kf_gp_usage;
 
@@ -107,6 +142,7 @@ typedef struct kf_gp_options {
     kf_gp_grouping groupings[KF_GP_GROUPINGS_MAX];
     size_t grouping_count;
     const char *words[KF_GP_WORDS_MAX];
+    kf_secret *word_secrets[KF_GP_WORDS_MAX]; /* of usage->secret_words; the text in argv is wiped */
     size_t word_count;
 } kf_gp_options;
 
@@ -122,6 +158,13 @@ kf_code kf_gp_option_byte(const kf_gp_options *options, kf_gp_option option, uin
 /* Appends the bytes; nothing where not given. */
 kf_code kf_gp_option_bytes(const kf_gp_options *options, kf_gp_option option, kf_buffer *bytes,
                            kf_error *error) KF_MUST_USE;
+/* The same of an option that holds a secret. */
+kf_code kf_gp_secret_bytes(const kf_gp_options *options, kf_gp_secret_option option, const char *name,
+                           kf_buffer *bytes, kf_error *error) KF_MUST_USE;
+/* The word at `index`, wherever it is kept. */
+kf_view kf_gp_word(const kf_gp_options *options, size_t index);
+/* Digits with white space between. KF_ERR_MALFORMED. */
+kf_code kf_gp_append_digits(kf_view text, kf_buffer *bytes) KF_MUST_USE;
 /* An AID; empty where not given. */
 kf_code kf_gp_option_aid(const kf_gp_options *options, kf_gp_option option, kf_aid *ret_aid,
                          kf_error *error) KF_MUST_USE;
@@ -185,7 +228,10 @@ typedef struct kf_gp_session {
     unsigned timeout; /* milliseconds */
     bool trace;
     kf_aid security_domain; /* empty: the issuer's */
-    uint8_t scp02_options;  /* i, where told; else 0 */
+    kf_aid selected;        /* what the card says that is selected; empty where it does not tell */
+    bool extended;          /* the card says that it takes extended lengths */
+    unsigned logical_channel;
+    uint8_t scp02_options; /* i, where told; else 0 */
     size_t challenge_size;
     kf_gp_key_source source;
     kf_secure_channel *channel; /* NULL: none is open */
@@ -205,9 +251,9 @@ void kf_gp_session_close(kf_gp_session *session);
 
 /* Selects the security domain; a channel that was open ends. */
 kf_code kf_gp_session_select(kf_gp_session *session, kf_error *error) KF_MUST_USE;
-/* INITIALIZE UPDATE; `ret_challenge` has session->challenge_size bytes. */
+/* INITIALIZE UPDATE; `ret_challenge` has session->challenge_size bytes. Appends the answer. */
 kf_code kf_gp_session_begin(kf_gp_session *session, uint8_t key_version,
-                            uint8_t ret_challenge[KF_CHALLENGE_MAX], kf_card_response *ret_response,
+                            uint8_t ret_challenge[KF_CHALLENGE_MAX], kf_buffer *response,
                             kf_error *error) KF_MUST_USE;
 
 typedef struct kf_gp_authentication {
@@ -239,31 +285,100 @@ kf_code kf_gp_send_all(kf_gp_session *session, const char *label, const kf_comma
 /* The most data bytes of a plain command. */
 size_t kf_gp_session_data_max(const kf_gp_session *session);
 
+/* The same for extended commands; 0 where the card, the transmission or the channel does not take them. */
+size_t kf_gp_session_extended_max(const kf_gp_session *session);
+
+/* -- delegated management -- */
+
+/* What signs or checks: a symmetric key, or a private one. */
+typedef struct kf_gp_signer {
+    kf_secret *key;
+    kf_private_key *private_key;
+} kf_gp_signer;
+/* Fits KF_CLEANUP. */
+void kf_gp_signer_clear(kf_gp_signer *signer);
+/* PEM, or a key in hexadecimal. Leaves `ret_signer` empty where the option was not given. */
+kf_code kf_gp_signer_read(const kf_gp_options *options, kf_gp_option option, kf_gp_signer *ret_signer,
+                          kf_error *error) KF_MUST_USE;
+/* By the key's kind; for symmetric keys of 16 bytes --signing-type decides, else the channel's protocol. */
+kf_code kf_gp_sign(const kf_gp_session *session, const kf_gp_signer *signer, kf_view input,
+                   kf_buffer *signature, kf_error *error) KF_MUST_USE;
+
+typedef struct kf_gp_managed {
+    const char *label;
+    kf_gp_install_form form; /* without token */
+    const kf_view *receipt_aids;
+    size_t receipt_aid_count; /* 0: no receipt comes with the answer */
+} kf_gp_managed;
+/* Appends the token that the options give for that command without one; nothing where they give none. */
+kf_code kf_gp_token_for(const kf_gp_session *session, kf_view apdu, kf_buffer *token,
+                        kf_error *error) KF_MUST_USE;
+/* INSTALL with the token that the options give, in as many commands as it takes; its receipt is checked. */
+kf_code kf_gp_send_install(kf_gp_session *session, const kf_gp_managed *managed, kf_error *error) KF_MUST_USE;
+/* Checks a receipt where --receipt-key-file was given; `aids` as for kf_gp_receipt_verify. */
+kf_code kf_gp_check_receipt(const kf_gp_session *session, kf_view answer, const kf_view *aids, size_t count,
+                            kf_error *error) KF_MUST_USE;
+/* The domain that has the channel: as selected, else as --aid says. */
+kf_view kf_gp_present_domain(const kf_gp_session *session);
+
+/* What is to be installed, as the options say. */
+typedef struct kf_gp_installation {
+    kf_aid package;
+    kf_aid applet;
+    kf_aid instance;
+    const kf_buffer *privileges; /* NULL: as --privileges says */
+    const kf_buffer *parameters; /* the value of C9; NULL: as --parameters says */
+} kf_gp_installation;
+kf_code kf_gp_install_applet(kf_gp_session *session, const kf_gp_installation *what,
+                             kf_error *error) KF_MUST_USE;
+
 /* Appends what the trace shows of a command: its header and data, or `***` and their length where the
  * instruction carries secrets, or `instead` where it is not NULL. */
 void kf_gp_trace_command(kf_view command, const char *instead, kf_buffer *text);
+/* Appends what the trace shows of the answer to that command: its data, or `***` and their length where they
+ * hold session keys, and the status word explained. */
+void kf_gp_trace_answer(kf_view command, kf_view data, uint16_t status_word, kf_buffer *text);
+
+/* One line of a script, which is altered: appends the command, nothing where the line is empty or a comment;
+ * `ret_patterns` (in `line`, or static) are the status words to go on with. KF_ERR_USAGE for what is no
+ * command. */
+kf_code kf_gp_script_line(char *line, kf_buffer *command, const char **ret_patterns,
+                          kf_error *error) KF_MUST_USE;
+/* Patterns such as "9000,61xx": x is any digit. */
+bool kf_gp_status_word_fits(uint16_t status_word, const char *patterns);
 
 /* -- printing -- */
 
 /* {"text"-less} JSON, or `text` as a line: what a command that only acts has to say. Takes `answer` over. */
 kf_code kf_gp_print(const kf_gp_options *options, json_t *answer, const char *text,
                     kf_error *error) KF_MUST_USE;
+/* {"done": act, "aid": …}, or "act: AID". */
+kf_code kf_gp_print_aid(const kf_gp_options *options, const char *act, kf_view aid,
+                        kf_error *error) KF_MUST_USE;
 
 /* -- subcommands -- */
 
 #define KF_GP_COMMANDS(X)                                                                                    \
     X(info, "info", "ATR, life cycle data, recognition data, keys and capabilities")                         \
     X(list, "list", "security domains, applications and load files")                                         \
+    X(identify, "identify", "which known keys and methods fit a card")                                       \
+    X(cap, "cap", "what a CAP file holds and needs; no card is asked")                                       \
     X(load, "load", "load a CAP file, and install its applet if asked")                                      \
     X(install, "install", "install an applet of a loaded package")                                           \
+    X(make_selectable, "make-selectable", "make an installed application selectable")                        \
+    X(create_domain, "create-domain", "install a security domain")                                           \
+    X(extradite, "extradite", "put an application or package under another security domain")                 \
+    X(update, "update", "change privileges, parameters or domain of an application")                         \
     X(delete, "delete", "delete an application, a package or a key version")                                 \
     X(put_key, "put-key", "add or replace a key set, and prove it")                                          \
+    X(put_other_key, "put-other-key", "add or replace one key that opens no channel")                        \
     X(store_data, "store-data", "send personalisation data")                                                 \
     X(lock, "lock", "lock an application or the card")                                                       \
     X(unlock, "unlock", "unlock an application or the card")                                                 \
+    X(set_state, "set-state", "another life cycle state for an application or the card")                     \
+    X(sim, "sim", "read and write the files of a SIM")                                                       \
     X(apdu, "apdu", "send commands, through the channel if keys are given")                                  \
-    X(script, "script", "send the commands of a file")                                                       \
-    X(identify, "identify", "which known keys and methods fit a card")
+    X(script, "script", "send the commands of a file")
 
 #define KF_GP_DECLARE(name, text, help) kf_code kf_gp_run_##name(kf_cli *, int, char **, kf_error *);
 KF_GP_COMMANDS(KF_GP_DECLARE)

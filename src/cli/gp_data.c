@@ -14,30 +14,21 @@
 
 #define DATA_FILE_MAX ((size_t)256 * 1024) /* bytes of text */
 #define SCRIPT_FILE_MAX ((size_t)2 * 1024 * 1024)
-#define SCRIPT_LINE_MAX 1100 /* characters */
+#define SCRIPT_LINE_MAX 140000 /* characters: an extended command */
 #define INS_SELECT 0xA4
 
 /* -- store-data -- */
-
-/* Digits with white space between. */
-static kf_code append_digits(kf_view text, kf_buffer *bytes)
-{
-    KF_CLEANUP(kf_buffer_clear) kf_buffer digits = KF_BUFFER_INIT;
-    for (size_t i = 0; i < text.size; i++)
-        if (!isspace(text.data[i])) kf_buffer_append_u8(&digits, text.data[i]);
-    const char *shown = kf_buffer_text(&digits);
-    if (shown == NULL) return KF_ERR_MEMORY;
-    return kf_hex_decode_append(shown, bytes);
-}
 
 static kf_code read_data(const kf_gp_options *options, kf_buffer *data, kf_error *error)
 {
     const char *path = options->values[KF_GP_DATA_FILE];
     KF_CLEANUP(kf_buffer_clear) kf_buffer text = KF_BUFFER_INIT;
     if (path != NULL) KF_TRY(kf_file_read(path, DATA_FILE_MAX, &text, error));
-    if (options->word_count > 0) kf_buffer_append_text(&text, options->words[0]);
-    if (append_digits(kf_buffer_view(&text), data) != KF_OK)
-        return kf_fail(error, KF_ERR_USAGE, "the data is not hexadecimal digits, two a byte");
+    kf_buffer_append(&text, kf_gp_word(options, 0));
+    if (kf_gp_append_digits(kf_buffer_view(&text), data) != KF_OK)
+        return kf_fail(error, KF_ERR_USAGE,
+                       "%s%.200s the data is not hexadecimal digits, two a byte; %zu characters came",
+                       path == NULL ? "" : path, path == NULL ? "" : ":", text.size);
     return KF_OK;
 }
 
@@ -60,8 +51,8 @@ static kf_code decode_grouping(kf_gp_session *session, const kf_gp_grouping *gro
     kf_view text = kf_secret_expose(grouping->text);
     const kf_view digits = kf_view_part(text, 5, text.size);
     bool good = text.size > 5 && text.data[4] == '=' &&
-                append_digits(kf_view_part(text, 0, 4), &bytes) == KF_OK && bytes.size == 2 &&
-                append_digits(digits, &bytes) == KF_OK && bytes.size > 2;
+                kf_gp_append_digits(kf_view_part(text, 0, 4), &bytes) == KF_OK && bytes.size == 2 &&
+                kf_gp_append_digits(digits, &bytes) == KF_OK && bytes.size > 2;
     if (!good)
         return kf_fail(error, KF_ERR_USAGE,
                        "a data grouping is four hexadecimal digits, =, and its value: 0070=5F500101");
@@ -118,6 +109,7 @@ kf_code kf_gp_run_store_data(kf_cli *cli, int argc, char **argv, kf_error *error
     static const kf_gp_usage usage = {.groups = KF_GP_OPTIONS_CARD | KF_GP_OPTIONS_KEYS | KF_GP_OPTIONS_DATA,
                                       .arguments = "[HEX]",
                                       .words_max = 1,
+                                      .secret_words = true,
                                       .about =
                                           "Sends personalisation data to the security domain, or by --for "
                                           "to an application under it."};
@@ -181,17 +173,18 @@ static kf_code exchange(kf_gp_session *session, kf_view command, json_t *answers
                          kf_json_set_text(answer, "meaning", kf_status_word_explain(*ret_status_word)));
 }
 
-static kf_code decode_command(const char *text, kf_buffer *command, kf_error *error)
+static kf_code decode_command(kf_view text, kf_buffer *command, kf_error *error)
 {
     kf_command parsed;
-    if (append_digits(kf_view_of_text(text), command) == KF_OK &&
+    if (kf_gp_append_digits(text, command) == KF_OK &&
         kf_command_parse(kf_buffer_view(command), &parsed) == KF_OK)
         return KF_OK;
+    kf_buffer_truncate(command, 0);
     return kf_fail(
         error, KF_ERR_USAGE,
         "a command is CLA INS P1 P2, then Lc and so many bytes, then Le, in hexadecimal; this one of %zu "
         "characters is not",
-        strlen(text));
+        text.size);
 }
 
 static kf_code run_words(const kf_gp_options *options, json_t *answers, kf_error *error)
@@ -201,7 +194,8 @@ static kf_code run_words(const kf_gp_options *options, json_t *answers, kf_error
     for (size_t i = 0; i < options->word_count; i++) {
         kf_buffer *command = kf_command_list_append(&commands);
         if (command == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
-        KF_TRY(decode_command(options->words[i], command, error));
+        if (decode_command(kf_gp_word(options, i), command, error) != KF_OK)
+            return kf_error_prefix(error, "command %zu of %zu", i + 1, options->word_count);
     }
     KF_TRY(kf_gp_session_open(options, KF_GP_CONNECT, &session, error));
     for (size_t i = 0; i < commands.count; i++) {
@@ -217,6 +211,7 @@ kf_code kf_gp_run_apdu(kf_cli *cli, int argc, char **argv, kf_error *error)
                                       .arguments = "HEX [HEX...]",
                                       .words_min = 1,
                                       .words_max = KF_GP_WORDS_MAX,
+                                      .secret_words = true,
                                       .about =
                                           "Sends commands and shows the answers, whatever they are. With "
                                           "keys, through a channel with the security domain."};
@@ -229,8 +224,7 @@ kf_code kf_gp_run_apdu(kf_cli *cli, int argc, char **argv, kf_error *error)
     return cli->json ? kf_cli_print_json(report, error) : KF_OK;
 }
 
-/* Patterns such as "9000,61xx": x is any digit. */
-static bool status_word_fits(uint16_t status_word, const char *patterns)
+bool kf_gp_status_word_fits(uint16_t status_word, const char *patterns)
 {
     char shown[5];
     (void)snprintf(shown, sizeof shown, "%04X", (unsigned)status_word);
@@ -246,46 +240,90 @@ static bool status_word_fits(uint16_t status_word, const char *patterns)
     return false;
 }
 
-/* One line: a command, and behind "=" the status words to go on with (9000 without). */
-static kf_code run_line(kf_gp_session *session, char *line, size_t number, json_t *answers, kf_error *error)
+kf_code kf_gp_script_line(char *line, kf_buffer *command, const char **ret_patterns, kf_error *error)
 {
     static const char usual[] = "9000";
     line[strcspn(line, "#\r\n")] = '\0';
     line += strspn(line, " \t");
+    *ret_patterns = usual;
     if (*line == '\0') return KF_OK;
     char *sign = strchr(line, '=');
-    const char *patterns = usual;
     if (sign != NULL) {
         *sign = '\0';
-        patterns = sign + 1 + strspn(sign + 1, " \t");
+        *ret_patterns = sign + 1 + strspn(sign + 1, " \t");
     }
+    return decode_command(kf_view_of_text(line), command, error);
+}
+
+static bool patterns_are_good(const char *patterns)
+{
+    size_t count = 0;
+    for (const char *at = patterns; *at != '\0'; count++) {
+        size_t length = strcspn(at, ", \t");
+        if (length != 4 || strspn(at, "0123456789ABCDEFabcdefxX") < 4) return false;
+        at += length;
+        at += strspn(at, ", \t");
+    }
+    return count > 0;
+}
+
+static kf_code run_line(kf_gp_session *session, char *line, size_t number, json_t *answers, kf_error *error)
+{
     KF_CLEANUP(kf_buffer_clear) kf_buffer command = KF_BUFFER_INIT;
+    const char *patterns = NULL;
     uint16_t status_word = 0;
-    kf_code code = decode_command(line, &command, error);
+    kf_code code = kf_gp_script_line(line, &command, &patterns, error);
+    if (code == KF_OK && command.size == 0) return KF_OK;
     if (code == KF_OK) code = exchange(session, kf_buffer_view(&command), answers, &status_word, error);
-    if (code == KF_OK && !status_word_fits(status_word, patterns))
+    if (code == KF_OK && !kf_gp_status_word_fits(status_word, patterns))
         code = kf_fail_status_word(error, "the script stops", status_word);
     return code == KF_OK ? KF_OK : kf_error_prefix(error, "line %zu", number);
+}
+
+/* Takes the next line off `text`, with a zero behind it. */
+static kf_code next_line(kf_view *text, size_t number, kf_buffer *line, kf_error *error)
+{
+    size_t size = 0;
+    while (size < text->size && text->data[size] != '\n')
+        size++;
+    if (size > SCRIPT_LINE_MAX)
+        return kf_fail(error, KF_ERR_TOO_LONG, "line %zu is longer than %d characters", number,
+                       SCRIPT_LINE_MAX);
+    kf_buffer_append(line, kf_view_part(*text, 0, size));
+    kf_buffer_append_u8(line, 0);
+    *text = kf_view_part(*text, size + 1, text->size);
+    return kf_fail_plain(error, kf_buffer_status(line));
 }
 
 static kf_code run_script(kf_gp_session *session, kf_view text, json_t *answers, kf_error *error)
 {
     size_t number = 0;
     while (text.size > 0) {
-        char line[SCRIPT_LINE_MAX + 1];
-        size_t size = 0;
-        while (size < text.size && text.data[size] != '\n')
-            size++;
+        KF_CLEANUP(kf_buffer_clear) kf_buffer line = KF_BUFFER_INIT;
         number++;
-        if (size > SCRIPT_LINE_MAX)
-            return kf_fail(error, KF_ERR_TOO_LONG, "line %zu is longer than %d characters", number,
-                           SCRIPT_LINE_MAX);
-        if (size > 0) memcpy(line, text.data, size);
-        line[size] = '\0';
-        text = kf_view_part(text, size + 1, text.size);
-        kf_code code = run_line(session, line, number, answers, error);
-        kf_wipe(line, sizeof line);
-        KF_TRY(code);
+        KF_TRY(next_line(&text, number, &line, error));
+        KF_TRY(run_line(session, (char *)line.data, number, answers, error));
+    }
+    return KF_OK;
+}
+
+/* A line that is no command is told before the card is touched. */
+static kf_code check_script(kf_view text, kf_error *error)
+{
+    size_t number = 0;
+    while (text.size > 0) {
+        KF_CLEANUP(kf_buffer_clear) kf_buffer line = KF_BUFFER_INIT;
+        KF_CLEANUP(kf_buffer_clear) kf_buffer command = KF_BUFFER_INIT;
+        const char *patterns = NULL;
+        number++;
+        KF_TRY(next_line(&text, number, &line, error));
+        if (kf_gp_script_line((char *)line.data, &command, &patterns, error) != KF_OK)
+            return kf_error_prefix(error, "line %zu; nothing was sent", number);
+        if (!patterns_are_good(patterns))
+            return kf_fail(error, KF_ERR_USAGE,
+                           "line %zu; nothing was sent: behind = stand status words such as 9000,61xx, not "
+                           "'%.40s'",
+                           number, patterns);
     }
     return KF_OK;
 }
@@ -308,6 +346,8 @@ kf_code kf_gp_run_script(kf_cli *cli, int argc, char **argv, kf_error *error)
     json_t *answers = json_array();
     KF_TRY(kf_fail_plain(error, kf_json_set(report, "answers", answers)));
     KF_TRY(kf_file_read(options.words[0], SCRIPT_FILE_MAX, &text, error));
+    if (check_script(kf_buffer_view(&text), error) != KF_OK)
+        return kf_error_prefix(error, "%.200s", options.words[0]);
     KF_TRY(kf_gp_session_open(&options, KF_GP_CONNECT, &session, error));
     KF_TRY(run_script(&session, kf_buffer_view(&text), answers, error));
     return cli->json ? kf_cli_print_json(report, error) : KF_OK;

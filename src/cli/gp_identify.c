@@ -164,14 +164,12 @@ static kf_code answer_of_card(const kf_gp_options *options, kf_buffer *challenge
 {
     uint8_t key_version = 0;
     uint8_t host_challenge[KF_CHALLENGE_MAX];
-    kf_card_response response;
     KF_CLEANUP(kf_gp_session_close) kf_gp_session session = {0};
     KF_TRY(kf_gp_option_byte(options, KF_GP_KEY_VERSION, 0, &key_version, error));
     KF_TRY(kf_gp_session_open(options, KF_GP_SELECT_ONLY, &session, error));
-    KF_TRY(kf_gp_session_begin(&session, key_version, host_challenge, &response, error));
+    KF_TRY(kf_gp_session_begin(&session, key_version, host_challenge, answer, error));
     kf_buffer_append_bytes(challenge, host_challenge, session.challenge_size);
-    kf_buffer_append_bytes(answer, response.bytes, response.size);
-    return kf_fail_plain(error, kf_buffer_status(answer));
+    return kf_fail_plain(error, kf_buffer_status(challenge));
 }
 
 static kf_code identity(const kf_gp_probe *probe, bool offline, json_t *matches, json_t *report)

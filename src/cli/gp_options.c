@@ -20,6 +20,14 @@ enum { KEY_VALUES = 5000, KEY_SECRETS = 6000, KEY_FIELD = 7000, KEY_DGI, KEY_ENC
 #define LOCK KF_GP_OPTIONS_LOCK
 #define DATA KF_GP_OPTIONS_DATA
 #define ANSWER KF_GP_OPTIONS_ANSWER
+#define AUTHORITY KF_GP_OPTIONS_AUTHORITY
+#define MOVE KF_GP_OPTIONS_MOVE
+#define REGISTRY KF_GP_OPTIONS_REGISTRY
+#define DOMAIN_OPTIONS KF_GP_OPTIONS_DOMAIN
+#define STATE KF_GP_OPTIONS_STATE
+#define SINGLE_KEY KF_GP_OPTIONS_SINGLE_KEY
+#define SIM KF_GP_OPTIONS_SIM
+#define SIM_FILE KF_GP_OPTIONS_SIM_FILE
 
 typedef struct grouped_option {
     unsigned groups;
@@ -44,7 +52,9 @@ static const grouped_option all_options[] = {
     VALUE(CARD, KF_GP_TIMEOUT, "timeout", "SECONDS", "for a card to appear, and for each command (10)"),
     VALUE(CARD, KF_GP_TRACE, "trace", NULL,
           "show commands and answers; keys as check values, secrets as ***"),
-    VALUE(CARD, KF_GP_AID, "aid", "AID", "the security domain (default: the issuer's)"),
+    VALUE(CARD, KF_GP_LOGICAL_CHANNEL, "logical-channel", NULL,
+          "work on a logical channel of its own, opened for that and closed afterwards"),
+    VALUE(KEYS, KF_GP_AID, "aid", "AID", "the security domain (default: the issuer's)"),
     SECRET(KEYS, KF_GP_KEY, "key", "HEX", "the card's key, or ENC:MAC:DEK"),
     VALUE(KEYS, KF_GP_KEY_FILE, "key-file", "FILE", "the same from a file (-: a line of standard input)"),
     SECRET(KEYS, KF_GP_MASTER, "master", "HEX", "the key that card keys are diversified from"),
@@ -58,13 +68,38 @@ static const grouped_option all_options[] = {
     VALUE(KEYS | ANSWER, KF_GP_KEY_VERSION, "key-version", "HEX", "default: the card chooses"),
     VALUE(LOAD, KF_GP_INSTALL, "install", NULL, "install the applet afterwards"),
     VALUE(LOAD, KF_GP_HASH, "hash", "NAME", "send the load file's hash: sha1, sha256, sha384, sha512"),
-    VALUE(LOAD, KF_GP_BLOCK_SIZE, "block-size", "BYTES", "of LOAD (default: as much as fits)"),
+    VALUE(
+        LOAD, KF_GP_BLOCK_SIZE, "block-size", "BYTES",
+        "of LOAD (default: as much as fits a short command; more goes by extended ones, where the card says "
+        "that it takes them)"),
+    VALUE(LOAD, KF_GP_LOAD_PARAMETERS, "load-parameters", "HEX",
+          "of INSTALL [for load], such as EF04C6020400"),
+    VALUE(LOAD, KF_GP_DAP_DOMAIN, "dap-domain", "AID", "whose signature (DAP) goes with the load file"),
+    VALUE(LOAD, KF_GP_DAP_SIGNATURE, "dap-signature", "HEX", "that signature over the hash (--hash), or"),
+    VALUE(LOAD, KF_GP_DAP_KEY_FILE, "dap-key-file", "FILE", "the key to make it: PEM, or hexadecimal"),
+    VALUE(AUTHORITY, KF_GP_TOKEN, "token", "HEX", "delegated management: the token of the one command, or"),
+    VALUE(AUTHORITY, KF_GP_TOKEN_KEY_FILE, "token-key-file", "FILE",
+          "the key to make it: PEM, or hexadecimal"),
+    VALUE(AUTHORITY, KF_GP_RECEIPT_KEY_FILE, "receipt-key-file", "FILE",
+          "check the card's receipt by this key"),
+    VALUE(AUTHORITY, KF_GP_SIGNING_TYPE, "signing-type", "aes|3des",
+          "of symmetric keys of 16 bytes for tokens, receipts and DAP (default: the channel's)"),
+    VALUE(MOVE, KF_GP_TO, "to", "AID", "the new security domain"),
     VALUE(PACKAGE, KF_GP_PACKAGE, "package", "AID", "the loaded package"),
     VALUE(APPLET, KF_GP_APPLET, "applet", "AID",
           "the applet in the package (of a file: where it has several)"),
     VALUE(APPLET, KF_GP_INSTANCE, "instance", "AID", "the new application (default: the applet's)"),
-    VALUE(APPLET, KF_GP_PRIVILEGES, "privileges", "HEX", "1 or 3 bytes (00)"),
-    VALUE(APPLET, KF_GP_PARAMETERS, "parameters", "HEX", "the value of C9"),
+    VALUE(DOMAIN_OPTIONS, KF_GP_PACKAGE, "package", "AID",
+          "of the security domain's code (default: what cards usually have)"),
+    VALUE(DOMAIN_OPTIONS, KF_GP_APPLET, "applet", "AID", "the module in it"),
+    VALUE(DOMAIN_OPTIONS, KF_GP_DOMAIN_SCP, "domain-scp", "02|03:I",
+          "the protocol it is to offer, such as 03:70"),
+    VALUE(APPLET | DOMAIN_OPTIONS | REGISTRY, KF_GP_PRIVILEGES, "privileges", "HEX",
+          "1 or 3 bytes (00; of a domain 80)"),
+    SECRET(APPLET | DOMAIN_OPTIONS, KF_GP_PARAMETERS, "parameters", "HEX", "the value of C9"),
+    SECRET(REGISTRY, KF_GP_PARAMETERS, "parameters", "HEX", "the whole field, such as EF04C8020400"),
+    VALUE(APPLET, KF_GP_SYSTEM_PARAMETERS, "system-parameters", "HEX", "the value of EF"),
+    VALUE(APPLET, KF_GP_NOT_SELECTABLE, "not-selectable", NULL, "install only; make-selectable follows"),
     SECRET(NEW_KEYS, KF_GP_NEW_KEY, "new-key", "HEX", "the new key, or ENC:MAC:DEK"),
     VALUE(NEW_KEYS, KF_GP_NEW_KEY_FILE, "new-key-file", "FILE", "the same from a file"),
     SECRET(NEW_KEYS, KF_GP_NEW_MASTER, "new-master", "HEX", "the key that the new keys are diversified from"),
@@ -82,6 +117,31 @@ static const grouped_option all_options[] = {
     VALUE(LOCK, KF_GP_CARD, "card", NULL, "the whole card"),
     VALUE(LOCK, KF_GP_WITH_APPLICATIONS, "with-applications", NULL,
           "of a security domain: all applications under it, too"),
+    VALUE(STATE, KF_GP_STATE, "state", "STATE",
+          "selectable, personalized, locked or two digits; of the card: initialized, secured, locked, "
+          "terminated"),
+    VALUE(STATE, KF_GP_CARD, "card", NULL, "the card's state"),
+    VALUE(STATE, KF_GP_FORCE, "force", NULL, "needed for terminated, which cannot be undone"),
+    SECRET(SINGLE_KEY, KF_GP_NEW_KEY, "new-key", "HEX", "the new key"),
+    VALUE(SINGLE_KEY, KF_GP_NEW_KEY_FILE, "new-key-file", "FILE", "the same from a file"),
+    VALUE(SINGLE_KEY, KF_GP_PUBLIC_KEY_FILE, "public-key-file", "FILE", "an RSA public key instead: PEM"),
+    VALUE(SINGLE_KEY, KF_GP_NEW_VERSION, "new-version", "HEX",
+          "70 tokens, 71 receipts, 73 DAP, 01 to 0F over the air"),
+    VALUE(SINGLE_KEY, KF_GP_IDENTIFIER, "identifier", "HEX", "of the key (01)"),
+    VALUE(SINGLE_KEY, KF_GP_NEW_TYPE, "new-type", "aes|3des", "default: the channel's"),
+    VALUE(SINGLE_KEY, KF_GP_REPLACE, "replace", "HEX", "the version to replace (default: add)"),
+    VALUE(SINGLE_KEY, KF_GP_PLAIN_LENGTH, "plain-length", NULL, "AES keys as 88 10 ..., not 88 11 10 ..."),
+    SECRET(SIM, KF_GP_PIN, "pin", "DIGITS", "PIN1, verified first"),
+    VALUE(SIM, KF_GP_PIN_FILE, "pin-file", "FILE", "the same from a file"),
+    SECRET(SIM, KF_GP_ADM, "adm1", "HEX", "ADM1, 8 bytes in hexadecimal or digits, verified first"),
+    VALUE(SIM, KF_GP_ADM_FILE, "adm1-file", "FILE", "the same from a file"),
+    VALUE(SIM, KF_GP_FORCE, "force", NULL, "use the last try of a code"),
+    VALUE(SIM, KF_GP_APPLICATION, "application", "AID",
+          "the USIM whose files 7FFF/... are (default: of EF.DIR)"),
+    VALUE(SIM_FILE, KF_GP_RECORD, "record", "NUMBER", "one record (default when reading: all)"),
+    VALUE(SIM_FILE, KF_GP_OFFSET, "offset", "BYTES", "where in a file without records"),
+    VALUE(SIM_FILE, KF_GP_AS_TEXT, "text", NULL,
+          "the new content as a number or name, where its form is known"),
     VALUE(DATA, KF_GP_DATA_FILE, "file", "FILE", "the data in hexadecimal"),
     VALUE(DATA, KF_GP_FORMAT, "format", "none|dgi|tlv", "what the data is announced as (none)"),
     VALUE(DATA, KF_GP_FOR, "for", "AID", "the application that the security domain passes the data to"),
@@ -146,11 +206,13 @@ static void add_grouping(kf_gp_options *options, char *argument, bool encrypted,
         (kf_gp_grouping){.text = take_secret(argument, state), .encrypted = encrypted};
 }
 
-static void add_word(kf_gp_options *options, const char *argument, const struct argp_state *state)
+static void add_word(kf_gp_options *options, char *argument, const struct argp_state *state)
 {
     if (options->word_count == options->usage->words_max || options->word_count == KF_GP_WORDS_MAX)
         kf_cli_usage(state, "that is one word too many: %s",
                      options->usage->arguments == NULL ? "none is taken" : options->usage->arguments);
+    if (options->usage->secret_words && argument[0] != '\0' && strlen(argument) <= KF_SECRET_MAX_SIZE)
+        options->word_secrets[options->word_count] = take_secret(argument, state);
     options->words[options->word_count++] = argument;
 }
 
@@ -200,6 +262,8 @@ void kf_gp_options_clear(kf_gp_options *options)
 {
     for (size_t i = 0; i < KF_GP_SECRET_COUNT; i++)
         kf_secret_free(&options->secrets[i]);
+    for (size_t i = 0; i < KF_GP_WORDS_MAX; i++)
+        kf_secret_free(&options->word_secrets[i]);
     for (size_t i = 0; i < options->grouping_count; i++)
         kf_secret_free(&options->groupings[i].text);
     for (size_t i = 0; i < options->field_count; i++)
@@ -224,7 +288,35 @@ kf_code kf_gp_option_bytes(const kf_gp_options *options, kf_gp_option option, kf
 {
     const char *text = options->values[option];
     if (text == NULL || text[0] == '\0' || kf_hex_decode_append(text, bytes) == KF_OK) return KF_OK;
-    return kf_fail(error, KF_ERR_USAGE, "--%s: hexadecimal digits are wanted, two a byte", name_of(option));
+    return kf_fail(error, KF_ERR_USAGE, "--%s %.40s: hexadecimal digits are wanted, two a byte",
+                   name_of(option), text);
+}
+
+kf_view kf_gp_word(const kf_gp_options *options, size_t index)
+{
+    if (index >= options->word_count) return kf_view_of(NULL, 0);
+    const kf_secret *secret = options->word_secrets[index];
+    return secret != NULL ? kf_secret_expose(secret) : kf_view_of_text(options->words[index]);
+}
+
+kf_code kf_gp_append_digits(kf_view text, kf_buffer *bytes)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer digits = KF_BUFFER_INIT;
+    for (size_t i = 0; i < text.size; i++)
+        if (!isspace(text.data[i])) kf_buffer_append_u8(&digits, text.data[i]);
+    const char *shown = kf_buffer_text(&digits);
+    if (shown == NULL) return KF_ERR_MEMORY;
+    return kf_hex_decode_append(shown, bytes);
+}
+
+kf_code kf_gp_secret_bytes(const kf_gp_options *options, kf_gp_secret_option option, const char *name,
+                           kf_buffer *bytes, kf_error *error)
+{
+    const kf_secret *text = options->secrets[option];
+    if (text == NULL || kf_gp_append_digits(kf_secret_expose(text), bytes) == KF_OK) return KF_OK;
+    return kf_fail(error, KF_ERR_USAGE,
+                   "--%s: hexadecimal digits are wanted, two a byte; %zu characters came", name,
+                   kf_secret_size(text));
 }
 
 kf_code kf_gp_aid_of_text(const char *text, const char *what, kf_aid *ret_aid, kf_error *error)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <keyfill/card_data.h>
 #include <keyfill/hex.h>
 
 #include "cli/gp.h"
@@ -10,6 +11,10 @@
 #define KEY_VERSION_MAX 0x7Fu
 #define KEY_COUNT 3
 #define NOT_FOUND 0x6A88u
+#define TAG_RECOGNITION 0x66
+#define TAG_CAPABILITIES 0x67
+#define TAG_KEY_INFORMATION 0xE0
+#define KEY_TYPE_AES 0x88u
 /* Keys that a card maker left have a version above 7F, go with the first PUT KEY, and cannot be deleted. */
 #define IS_INITIAL(version) ((version) > KEY_VERSION_MAX)
 
@@ -77,6 +82,91 @@ static kf_code check_plan(const kf_gp_session *session, key_change *plan, kf_err
         return kf_fail(error, KF_ERR_KEY_SIZE, "3DES keys of a card have 16 bytes, not %zu",
                        kf_secret_size(plan->keys.enc));
     return KF_OK;
+}
+
+/* GET DATA, where the card has the object; empty where it does not. */
+static kf_code read_object(kf_gp_session *session, uint16_t tag, kf_buffer *data, kf_error *error)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
+    uint16_t status_word = 0;
+    KF_TRY(kf_fail_plain(error, kf_gp_get_data(tag, &apdu)));
+    const kf_gp_message message = {.label = "GET DATA", .command = kf_buffer_view(&apdu)};
+    KF_TRY(kf_gp_send(session, &message, data, &status_word, error));
+    if (status_word != 0x9000) kf_buffer_truncate(data, 0);
+    return KF_OK;
+}
+
+/* What is there must not be overwritten by the way, and a replacement must be one (§11.8.2.3.3). */
+static kf_code check_versions(const kf_key_information *keys, const key_change *plan, kf_error *error)
+{
+    if (plan->new_version != plan->replaced && kf_key_information_version(keys, plan->new_version) != NULL)
+        return kf_fail(
+            error, KF_ERR_KEY_POLICY,
+            "key version %02X is there already, and nothing has shown that it is yours: choose another "
+            "--new-version, or open the channel with it by --key-version %02X and --replace it",
+            (unsigned)plan->new_version, (unsigned)plan->new_version);
+    if (plan->replaced == 0) return KF_OK;
+    const kf_key_information_entry *entry = kf_key_information_version(keys, plan->replaced);
+    if (entry == NULL || entry->component_count == 0) return KF_OK;
+    const kf_key_component *present = &entry->components[0];
+    bool aes = present->type == KEY_TYPE_AES;
+    if (aes == (plan->algorithm == KF_AES) && present->size == kf_secret_size(plan->keys.enc)) return KF_OK;
+    return kf_fail(
+        error, KF_ERR_KEY_SIZE,
+        "key version %02X has %s keys of %u bytes, and a replacement cannot change that: leave out "
+        "--replace, choose another --new-version, and --delete-old",
+        (unsigned)plan->replaced, aes ? "AES" : "3DES", (unsigned)present->size);
+}
+
+/* Whether the card would open a channel with such keys at all. The maker's keys go with the first PUT KEY,
+ * and keys of a protocol that the card has not would leave it without any. */
+static kf_code check_protocol_of_keys(const kf_gp_session *session, kf_view recognition_data,
+                                      const key_change *plan, kf_error *error)
+{
+    uint8_t wanted = plan->algorithm == KF_AES ? 3 : 2;
+    kf_card_recognition recognition;
+    if (kf_secure_channel_answer(session->channel)->protocol == wanted) return KF_OK;
+    if (kf_card_recognition_parse(recognition_data, &recognition) == KF_OK)
+        for (size_t i = 0; i < recognition.protocol_count; i++)
+            if (recognition.protocols[i].protocol == wanted) return KF_OK;
+    if (!IS_INITIAL(plan->present_version) && !plan->delete_old && plan->replaced == 0) return KF_OK;
+    return kf_fail(
+        error, KF_ERR_KEY_POLICY,
+        "the card does not say that it has SCP%02X, which %s keys open; version %02X would be gone, and no "
+        "key left that is known to open a channel",
+        (unsigned)wanted, wanted == 3 ? "AES" : "3DES", (unsigned)plan->present_version);
+}
+
+/* Amendment D: which sizes of AES keys the card takes (appendix H.4). */
+static kf_code check_key_size(kf_view capability_data, const key_change *plan, kf_error *error)
+{
+    kf_card_capability capability;
+    if (plan->algorithm != KF_AES || kf_card_capability_parse(capability_data, &capability) != KF_OK)
+        return KF_OK;
+    size_t size = kf_secret_size(plan->keys.enc);
+    unsigned bit = size == 16 ? 1u : size == 24 ? 2u : 4u;
+    for (size_t i = 0; i < capability.protocol_count; i++) {
+        const kf_capability_protocol *offered = &capability.protocols[i];
+        if (offered->protocol == 3 && offered->key_sizes != 0 && (offered->key_sizes & bit) == 0)
+            return kf_fail(error, KF_ERR_KEY_SIZE, "the card says that it takes no AES keys of %zu bytes",
+                           size);
+    }
+    return KF_OK;
+}
+
+static kf_code check_card(kf_gp_session *session, const key_change *plan, kf_error *error)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer keys = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer recognition = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer capability = KF_BUFFER_INIT;
+    kf_key_information information;
+    KF_TRY(read_object(session, TAG_KEY_INFORMATION, &keys, error));
+    KF_TRY(read_object(session, TAG_RECOGNITION, &recognition, error));
+    KF_TRY(read_object(session, TAG_CAPABILITIES, &capability, error));
+    if (keys.size > 0 && kf_key_information_parse(kf_buffer_view(&keys), &information) == KF_OK)
+        KF_TRY(check_versions(&information, plan, error));
+    KF_TRY(check_protocol_of_keys(session, kf_buffer_view(&recognition), plan, error));
+    return check_key_size(kf_buffer_view(&capability), plan, error);
 }
 
 static kf_code send_keys(kf_gp_session *session, const key_change *plan, const char *shown, kf_error *error)
@@ -154,6 +244,7 @@ kf_code kf_gp_run_put_key(kf_cli *cli, int argc, char **argv, kf_error *error)
     KF_TRY(read_plan(&options, &plan, error));
     KF_TRY(kf_gp_session_open(&options, KF_GP_AUTHENTICATE, &session, error));
     KF_TRY(check_plan(&session, &plan, error));
+    KF_TRY(check_card(&session, &plan, error));
     KF_TRY(kf_fail_plain(error, kf_gp_keys_describe(&plan.keys, plan.algorithm, &shown)));
     const char *keys = kf_buffer_text(&shown);
     KF_TRY(send_keys(&session, &plan, keys, error));

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include <keyfill/card_data.h>
+#include <keyfill/gp_command.h>
 #include <keyfill/hex.h>
+#include <keyfill/sim.h>
 
 #include "cli/gp.h"
 #include "crypto/random.h"
@@ -13,7 +15,8 @@
 #define TIMEOUT_SECONDS 10UL
 #define TIMEOUT_SECONDS_MAX 600UL
 #define TAG_RECOGNITION_DATA 0x66
-#define S16_MODE 0x01u /* bit of i: challenges and MACs of 16 bytes (Amendment D table 5-1) */
+#define EXTENDED_DATA_MAX 65500 /* bytes: with header and lengths a frame of vpcd still holds them */
+#define S16_MODE 0x01u          /* bit of i: challenges and MACs of 16 bytes (Amendment D table 5-1) */
 
 static void trace_command(const kf_gp_session *session, const kf_gp_message *message)
 {
@@ -28,56 +31,81 @@ static void trace_command(const kf_gp_session *session, const kf_gp_message *mes
     if (shown != NULL) (void)fprintf(stderr, "%s\n", shown);
 }
 
-static void trace_answer(const kf_gp_session *session, kf_view data, uint16_t status_word)
+static void trace_answer(const kf_gp_session *session, const kf_gp_message *message, kf_view data,
+                         uint16_t status_word)
 {
     if (!session->trace) return;
     KF_CLEANUP(kf_buffer_clear) kf_buffer text = KF_BUFFER_INIT;
     kf_buffer_append_text(&text, "< ");
-    kf_buffer_append_hex(&text, data);
-    kf_buffer_format(&text, "%s%s", data.size > 0 ? " " : "", kf_status_word_show(status_word).text);
+    kf_gp_trace_answer(message->command, data, status_word, &text);
     const char *shown = kf_buffer_text(&text);
     if (shown != NULL) (void)fprintf(stderr, "%s\n", shown);
 }
 
-/* `wire`: what goes to the card; the trace shows the plain command. */
+/* `wire`: what goes to the card; the trace shows the plain command. Appends the whole answer. */
 static kf_code transmit(kf_gp_session *session, const kf_gp_message *message, kf_view wire,
-                        kf_card_response *ret_response, kf_error *error)
+                        kf_buffer *response, kf_error *error)
 {
     trace_command(session, message);
-    kf_code code = kf_reader_transmit(session->reader, wire, session->timeout, ret_response, error);
+    kf_code code = kf_reader_transmit_extended(session->reader, wire, session->timeout, response, error);
     if (code == KF_OK) return KF_OK;
     if (session->trace) (void)fprintf(stderr, "< no answer\n");
     (void)kf_fail_plain(error, code);
     return kf_error_prefix(error, "%s", message->label);
 }
 
-static kf_code send_plain(kf_gp_session *session, const kf_gp_message *message,
-                          kf_card_response *ret_response, kf_error *error)
+/* On the session's logical channel, unless the class names one itself. */
+static kf_code send_plain(kf_gp_session *session, const kf_gp_message *message, kf_buffer *response,
+                          kf_error *error)
 {
-    KF_TRY(transmit(session, message, message->command, ret_response, error));
-    trace_answer(session, kf_card_response_data(ret_response), kf_card_response_status_word(ret_response));
+    KF_CLEANUP(kf_buffer_clear) kf_buffer wire = KF_BUFFER_INIT;
+    kf_buffer_append(&wire, message->command);
+    if (session->logical_channel != 0 && wire.size > 0 && kf_class_channel(wire.data[0]) == 0)
+        KF_TRY(kf_fail_plain(error, kf_command_set_channel(&wire, session->logical_channel)));
+    KF_TRY(kf_fail_plain(error, kf_buffer_status(&wire)));
+    KF_TRY(transmit(session, message, kf_buffer_view(&wire), response, error));
+    kf_response parsed;
+    if (kf_response_parse(kf_buffer_view(response), &parsed) != KF_OK)
+        return kf_fail(error, KF_ERR_APDU, "%s: the card's answer of %zu bytes is no response; try again",
+                       message->label, response->size);
+    trace_answer(session, message, parsed.data, parsed.status_word);
     return KF_OK;
+}
+
+static kf_code wrap(kf_gp_session *session, const kf_gp_message *message, kf_buffer *wrapped,
+                    kf_exchange *ret_sent)
+{
+    kf_gp_command command;
+    if (kf_gp_command_parse(message->command, &command) == KF_OK && !command.secured) {
+        if (command.kind == KF_GP_COMMAND_BEGIN_R_MAC_SESSION && command.data.size > 0)
+            return kf_secure_channel_begin_r_mac(session->channel, command.state,
+                                                 kf_view_part(command.data, 1, command.data.size), wrapped,
+                                                 ret_sent);
+        if (command.kind == KF_GP_COMMAND_END_R_MAC_SESSION)
+            return kf_secure_channel_end_r_mac(session->channel, wrapped, ret_sent);
+    }
+    return kf_secure_channel_wrap(session->channel, message->command, wrapped, ret_sent);
 }
 
 static kf_code send_in_channel(kf_gp_session *session, const kf_gp_message *message, kf_buffer *data,
                                uint16_t *ret_status_word, kf_error *error)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer wrapped = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer response = KF_BUFFER_INIT;
     kf_exchange sent;
-    kf_card_response response;
     size_t before = data->size;
-    kf_code code = kf_secure_channel_wrap(session->channel, message->command, &wrapped, &sent);
+    kf_code code = wrap(session, message, &wrapped, &sent);
     if (code != KF_OK)
         return kf_fail(error, code, "%s: a command of %zu bytes cannot be wrapped at level %02X: %s",
                        message->label, message->command.size,
                        (unsigned)kf_secure_channel_level(session->channel), kf_code_meaning(code));
     KF_TRY(transmit(session, message, kf_buffer_view(&wrapped), &response, error));
-    code = kf_secure_channel_unwrap(session->channel, &sent, kf_view_of(response.bytes, response.size), data,
-                                    ret_status_word);
+    code =
+        kf_secure_channel_unwrap(session->channel, &sent, kf_buffer_view(&response), data, ret_status_word);
     if (code != KF_OK)
         return kf_fail(error, code, "%s: %s; the channel is closed, nothing more is sent", message->label,
                        kf_code_meaning(code));
-    trace_answer(session, kf_view_part(kf_buffer_view(data), before, data->size), *ret_status_word);
+    trace_answer(session, message, kf_view_part(kf_buffer_view(data), before, data->size), *ret_status_word);
     return KF_OK;
 }
 
@@ -85,13 +113,15 @@ kf_code kf_gp_send(kf_gp_session *session, const kf_gp_message *message, kf_buff
                    uint16_t *ret_status_word, kf_error *error)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer ignored = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer response = KF_BUFFER_INIT;
     if (data == NULL) data = &ignored;
     if (session->channel != NULL) return send_in_channel(session, message, data, ret_status_word, error);
-    kf_card_response response;
     KF_TRY(send_plain(session, message, &response, error));
-    kf_buffer_append(data, kf_card_response_data(&response));
+    kf_response parsed;
+    KF_TRY(kf_fail_plain(error, kf_response_parse(kf_buffer_view(&response), &parsed)));
+    kf_buffer_append(data, parsed.data);
     KF_TRY(kf_fail_plain(error, kf_buffer_status(data)));
-    *ret_status_word = kf_card_response_status_word(&response);
+    *ret_status_word = parsed.status_word;
     return KF_OK;
 }
 
@@ -116,6 +146,16 @@ kf_code kf_gp_send_all(kf_gp_session *session, const char *label, const kf_comma
     return KF_OK;
 }
 
+size_t kf_gp_session_extended_max(const kf_gp_session *session)
+{
+    if (!session->extended) return 0;
+    if (session->channel == NULL) return EXTENDED_DATA_MAX;
+    if (kf_secure_channel_answer(session->channel)->protocol == 2) return 0;
+    return kf_secure_channel_plain_max_extended(kf_secure_channel_level(session->channel),
+                                                kf_secure_channel_mac_size(session->channel),
+                                                EXTENDED_DATA_MAX);
+}
+
 size_t kf_gp_session_data_max(const kf_gp_session *session)
 {
     if (session->channel == NULL) return KF_COMMAND_DATA_MAX;
@@ -129,7 +169,17 @@ kf_code kf_gp_session_select(kf_gp_session *session, kf_error *error)
     kf_secure_channel_free(&session->channel);
     KF_TRY(kf_fail_plain(error, kf_gp_select(kf_aid_view(&session->security_domain), &apdu)));
     const kf_gp_message message = {.label = "SELECT security domain", .command = kf_buffer_view(&apdu)};
-    return kf_gp_send_expecting_success(session, &message, NULL, error);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
+    uint16_t status_word = 0;
+    KF_TRY(kf_gp_send(session, &message, &data, &status_word, error));
+    /* 6283: the card is locked, and its issuer security domain selected all the same (table 11-80). */
+    if (status_word != 0x9000 && status_word != 0x6283)
+        return kf_fail_status_word(error, message.label, status_word);
+    kf_gp_select_answer answer;
+    session->selected = session->security_domain;
+    if (kf_gp_select_answer_parse(kf_buffer_view(&data), &answer) == KF_OK && answer.aid.size > 0)
+        KF_TRY(kf_fail_plain(error, kf_aid_from_view(answer.aid, &session->selected)));
+    return KF_OK;
 }
 
 /* Protocol and i as --scp says. */
@@ -185,8 +235,7 @@ static kf_code learn_protocol(kf_gp_session *session, kf_error *error)
 }
 
 kf_code kf_gp_session_begin(kf_gp_session *session, uint8_t key_version,
-                            uint8_t ret_challenge[KF_CHALLENGE_MAX], kf_card_response *ret_response,
-                            kf_error *error)
+                            uint8_t ret_challenge[KF_CHALLENGE_MAX], kf_buffer *response, kf_error *error)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
     KF_TRY(learn_protocol(session, error));
@@ -194,7 +243,7 @@ kf_code kf_gp_session_begin(kf_gp_session *session, uint8_t key_version,
     kf_view challenge = kf_view_of(ret_challenge, session->challenge_size);
     KF_TRY(kf_fail_plain(error, kf_gp_initialize_update(key_version, challenge, &apdu)));
     const kf_gp_message message = {.label = "INITIALIZE UPDATE", .command = kf_buffer_view(&apdu)};
-    return send_plain(session, &message, ret_response, error);
+    return send_plain(session, &message, response, error);
 }
 
 /* Nothing was sent with a wrong key, and the person wants to know which would have been right. */
@@ -241,6 +290,7 @@ static kf_code authenticate_to_card(kf_gp_session *session, kf_secure_channel *c
                            (unsigned)options);
     }
     uint8_t level = 0;
+    kf_secure_channel_set_logical_channel(channel, session->logical_channel);
     KF_TRY(kf_gp_option_byte(session->options, KF_GP_LEVEL,
                              kf_secure_channel_best_level(answer->protocol, options), &level, error));
     KF_TRY(kf_secure_channel_external_authenticate(channel, level, &apdu, error));
@@ -252,10 +302,10 @@ kf_code kf_gp_session_authenticate(kf_gp_session *session, const kf_gp_authentic
                                    kf_error *error)
 {
     uint8_t challenge[KF_CHALLENGE_MAX];
-    kf_card_response response;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer response = KF_BUFFER_INIT;
     kf_initialize_update answer;
     KF_TRY(kf_gp_session_begin(session, authentication->key_version, challenge, &response, error));
-    kf_view bytes = kf_view_of(response.bytes, response.size);
+    kf_view bytes = kf_buffer_view(&response);
     KF_TRY(kf_initialize_update_parse(bytes, &answer, error));
     if (!authentication->any_protocol) KF_TRY(check_protocol(session, &answer, error));
 
@@ -279,6 +329,36 @@ kf_code kf_gp_session_authenticate(kf_gp_session *session, const kf_gp_authentic
     return KF_OK;
 }
 
+/* The channel's number is the card's choice (§11.7). */
+static kf_code open_logical_channel(kf_gp_session *session, kf_error *error)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
+    KF_TRY(kf_fail_plain(error, kf_sim_open_channel(&apdu)));
+    const kf_gp_message message = {.label = "MANAGE CHANNEL", .command = kf_buffer_view(&apdu)};
+    KF_TRY(kf_gp_send_expecting_success(session, &message, &data, error));
+    if (data.size != 1 || data.data[0] == 0 || data.data[0] > 19)
+        return kf_fail(error, KF_ERR_CARD_DATA,
+                       "MANAGE CHANNEL: the card answers %s, which is no channel from 1 to 19",
+                       kf_hex_show(kf_buffer_view(&data)).text);
+    session->logical_channel = data.data[0];
+    return KF_OK;
+}
+
+/* The card is reset at the end, so what cannot be closed is closed by that. */
+static void close_logical_channel(kf_gp_session *session)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
+    unsigned number = session->logical_channel;
+    if (session->reader == NULL || number == 0 || !kf_reader_is_connected(session->reader)) return;
+    session->logical_channel = 0;
+    uint16_t status_word = 0;
+    if (kf_sim_close_channel(number, &apdu) != KF_OK) return;
+    const kf_gp_message message = {.label = "MANAGE CHANNEL", .command = kf_buffer_view(&apdu)};
+    kf_code closed = kf_gp_send(session, &message, NULL, &status_word, NULL);
+    (void)closed;
+}
+
 static kf_code connect_card(kf_gp_session *session, kf_error *error)
 {
     const kf_gp_options *options = session->options;
@@ -295,7 +375,11 @@ static kf_code connect_card(kf_gp_session *session, kf_error *error)
     if (session->trace)
         (void)fprintf(stderr, "ATR %s\n",
                       kf_hex_show(kf_view_of(session->atr.bytes, session->atr.size)).text);
-    return KF_OK;
+    kf_atr atr;
+    if (kf_atr_parse(kf_view_of(session->atr.bytes, session->atr.size), &atr) == KF_OK)
+        session->extended = kf_transport_capability_of(atr.historical).extended_length &&
+                            atr.protocol_count > 0 && atr.protocols[0] != 0;
+    return options->values[KF_GP_LOGICAL_CHANNEL] == NULL ? KF_OK : open_logical_channel(session, error);
 }
 
 static kf_code open_session(kf_gp_session *session, kf_gp_opening opening, kf_error *error)
@@ -330,6 +414,7 @@ kf_code kf_gp_session_open(const kf_gp_options *options, kf_gp_opening opening, 
 void kf_gp_session_close(kf_gp_session *session)
 {
     kf_secure_channel_free(&session->channel);
+    close_logical_channel(session);
     kf_gp_key_source_clear(&session->source);
     kf_reader_close(&session->reader);
 }
