@@ -85,7 +85,10 @@ static void run_program(const kf_monitor_program *program, int descriptor, pid_t
         arguments[i] = strdup(program->arguments[i]);
         if (arguments[i] == NULL) give_up(program, "memory");
     }
-    char *environment[] = {NULL};
+    char *environment[] = {NULL, NULL};
+    const char *manager = program->tells_ready ? getenv("NOTIFY_SOCKET") : NULL;
+    if (manager != NULL && asprintf(&environment[0], "NOTIFY_SOCKET=%s", manager) < 0)
+        give_up(program, "memory");
     execve(program->path, arguments, environment);
     give_up(program, "running it");
 }

@@ -81,6 +81,7 @@ static void wait_for_signal(watch *both, uint64_t wait_ms)
                                        : sigtimedwait(&both->signals, NULL, &limit);
     if (number == SIGTERM || number == SIGINT) both->stopping = true;
     reap(both);
+    if (number == SIGHUP && both->front.process != 0) (void)kill(both->front.process, SIGHUP);
 }
 
 static void wait_for_end(watch *both, const watched *one, unsigned seconds)
@@ -175,6 +176,7 @@ kf_code kf_monitor_run(const kf_monitor_plan *plan, int *ret_exit_status, kf_err
     sigaddset(&both.signals, SIGCHLD);
     sigaddset(&both.signals, SIGTERM);
     sigaddset(&both.signals, SIGINT);
+    sigaddset(&both.signals, SIGHUP);
     if (sigprocmask(SIG_BLOCK, &both.signals, &before) != 0)
         return kf_fail(error, KF_ERR_SYSTEM, "signals cannot be held back: %s", strerror(errno));
     kf_code code = watch_until_stopped(&both, ret_exit_status, error);

@@ -26,6 +26,7 @@ typedef struct kf_monitor_program {
     uid_t user;
     gid_t group;
     bool locks_memory; /* it keeps CAP_IPC_LOCK */
+    bool tells_ready;  /* it gets NOTIFY_SOCKET, where the monitor has it, and SIGHUP passed on */
 } kf_monitor_program;
 
 typedef struct kf_monitor_plan {

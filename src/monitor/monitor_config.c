@@ -208,6 +208,7 @@ static kf_code make_plan(kf_monitor_config *config, kf_monitor_unit unit, kf_mon
     plan->vault.locks_memory = true;
     plan->front.name = "front";
     plan->front.path = config->front_path;
+    plan->front.tells_ready = true;
     fill_arguments(config, unit, plan);
     return KF_OK;
 }

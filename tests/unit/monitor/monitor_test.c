@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -269,6 +271,43 @@ static void a_killed_front_is_started_again_with_its_vault(void **state)
     expect(&second, "status=KF_OK");
 }
 
+static void a_hang_up_signal_goes_on_to_the_front(void **state)
+{
+    test_place *place = *state;
+    front_report first;
+    front_report again;
+    start_monitor(place);
+    next_report(place, &first);
+    assert_int_equal(kill(place->monitor, SIGHUP), 0);
+    next_report(place, &again);
+    assert_int_equal(first.front, again.front);
+    assert_int_equal(first.vault, again.vault);
+}
+
+/* The front, not the monitor, knows when the unit is ready. */
+static void the_front_tells_the_service_manager(void **state)
+{
+    test_place *place = *state;
+    front_report report;
+    char text[128] = "";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/notify", place->folder);
+    int manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(manager, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(chmod(address.sun_path, 0777), 0);
+    assert_int_equal(setenv("NOTIFY_SOCKET", address.sun_path, 1), 0);
+    start_monitor(place);
+    assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+    next_report(place, &report);
+    expect(&report, "environment=1");
+    struct pollfd wait = {.fd = manager, .events = POLLIN};
+    assert_int_equal(poll(&wait, 1, PATIENCE_MS), 1);
+    assert_true(recv(manager, text, sizeof text - 1, 0) > 0);
+    assert_string_equal(text, "READY=1\nSTATUS=reported");
+    close(manager);
+    assert_int_equal(unlink(address.sun_path), 0);
+}
+
 static void stopping_the_monitor_stops_both(void **state)
 {
     test_place *place = *state;
@@ -372,6 +411,8 @@ int main(int argc, char **argv)
         IN_PLACE(what_the_front_reports_as_open_it_can_read),
         IN_PLACE(a_killed_vault_is_started_again_with_its_front),
         IN_PLACE(a_killed_front_is_started_again_with_its_vault),
+        IN_PLACE(a_hang_up_signal_goes_on_to_the_front),
+        IN_PLACE(the_front_tells_the_service_manager),
         IN_PLACE(stopping_the_monitor_stops_both),
         IN_PLACE(killing_the_monitor_ends_both),
         IN_PLACE(a_key_folder_or_passphrase_that_others_may_read_stops_the_start),

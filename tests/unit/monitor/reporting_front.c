@@ -115,6 +115,14 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
     return KF_OK;
 }
 
+static kf_code reload(void *context, kf_error *error)
+{
+    (void)error;
+    reporting_program *program = context;
+    report(&program->paths, program->front.vault);
+    return KF_OK;
+}
+
 static int vault_of(void *context)
 {
     return kf_vault_client_descriptor(((reporting_program *)context)->front.vault);
@@ -135,6 +143,7 @@ int main(int argc, char **argv)
                               .service = &program,
                               .load = load,
                               .start = start,
+                              .reload = reload,
                               .watched = vault_of,
                               .end = end};
     return kf_daemon_run(&daemon, argc, argv);
