@@ -11,6 +11,10 @@ typedef struct kf_channel_protocol {
     /* Wraps `command`, whose class is set for secure messaging on the basic channel, into `wrapped_data`: the
      * data field of the wrapped command with its MAC. Advances the channel. */
     kf_code (*protect)(kf_secure_channel *channel, const kf_command *command, kf_buffer *wrapped_data);
+    /* The same for a short command, but appends the whole of it with `sent_class` and Le; what is appended
+     * when it fails, the caller takes away. NULL where `protect` does all. */
+    kf_code (*wrap_short)(kf_secure_channel *channel, const kf_command *command, uint8_t sent_class,
+                          kf_buffer *wrapped);
     /* Checks and decrypts; appends the plain data. */
     kf_code (*unprotect)(kf_secure_channel *channel, const kf_exchange *exchange, const kf_response *response,
                          kf_buffer *data);
@@ -31,11 +35,13 @@ struct kf_secure_channel {
     unsigned logical_channel;
     kf_cipher *session_enc;
     kf_cipher *session_mac;
-    kf_cipher *session_mac_left;  /* SCP02: single DES */
-    kf_cipher *session_rmac;      /* SCP03: made of response_key when first needed */
-    kf_secret *response_key;      /* SCP03: S-RMAC */
+    kf_cipher *session_mac_left; /* SCP02: single DES */
+    kf_cipher *session_rmac;     /* SCP03: made of a later key when first needed */
+    kf_secret *later_keys;       /* SCP03: S-RMAC, then the static DEK, each with room for 32 bytes */
+    size_t response_key_size;
+    size_t data_key_size;         /* 0: there is no DEK */
     kf_cipher *session_rmac_left; /* SCP02: single DES */
-    kf_cipher *data_encryption;   /* SCP03: the static DEK; SCP02: the session DEK */
+    kf_cipher *data_encryption;   /* SCP03: the static DEK, when first needed; SCP02: the session DEK */
     uint8_t card_cryptogram[KF_CHALLENGE_MAX];
     uint8_t host_cryptogram[KF_CHALLENGE_MAX];
     uint8_t mac_chaining_value[16];
@@ -67,6 +73,8 @@ kf_code kf_channel_wrap(kf_secure_channel *channel, kf_view plain_apdu, uint8_t 
 
 /* SCP03: makes session_rmac, unless it is there. */
 kf_code kf_scp03_need_response_cipher(kf_secure_channel *channel) KF_MUST_USE;
+/* SCP03: makes data_encryption, unless it is there. KF_ERR_CHANNEL where the session has no DEK. */
+kf_code kf_scp03_need_data_cipher(kf_secure_channel *channel) KF_MUST_USE;
 
 /* Appends 80 and zeros up to a whole block (ISO/IEC 9797-1 padding method 2). */
 void kf_channel_append_padding(kf_buffer *buffer, size_t block_size);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "card/channel_state.h"
+#include "crypto/cmac.h"
 
 #include <keyfill/kdf.h>
 
@@ -15,7 +16,8 @@
 
 #define AES_BLOCK 16
 #define KEY_SIZE_MAX 32
-#define CONTEXT_MAX 32 /* both challenges; sequence counter and AID */
+#define LATER_KEYS_SIZE (2 * KEY_SIZE_MAX) /* S-RMAC, static DEK */
+#define CONTEXT_MAX 32                     /* both challenges; sequence counter and AID */
 #define FIXED_BEFORE_COUNTER 15
 #define SHORT_ENCRYPTED_MAX 256 /* bytes of a short command's data when padded */
 
@@ -42,20 +44,27 @@ static kf_code derive_cipher(kf_cipher *static_key, uint8_t constant, kf_view co
     return kf_cipher_new(KF_AES, kf_view_of(session_key, size), ret_cipher);
 }
 
-/* One cipher takes the static keys in turn, because another key costs less than another cipher; the last of
- * them, the DEK, stays. */
-static kf_code take_other_keys(kf_secure_channel *channel, const kf_key_set *keys, kf_view context,
-                               kf_cipher **static_key)
+/* The DEK of a session in which perhaps nothing is encrypted under it. */
+static kf_code keep_data_key(kf_secure_channel *channel, const kf_secret *dek)
 {
-    if (keys->enc != NULL) {
-        KF_TRY(kf_cipher_rekey(*static_key, kf_secret_expose(keys->enc)));
-        KF_TRY(derive_cipher(*static_key, DERIVE_S_ENC, context, &channel->session_enc));
-    }
-    if (keys->dek == NULL) return KF_OK;
-    kf_code code = kf_cipher_rekey(*static_key, kf_secret_expose(keys->dek));
-    if (code == KF_ERR_KEY_SIZE) return kf_cipher_new_secret(KF_AES, keys->dek, &channel->data_encryption);
-    KF_TRY(code);
-    channel->data_encryption = *static_key; /* goes over to the channel */
+    kf_view key = kf_secret_expose(dek);
+    if (key.size != 16 && key.size != 24 && key.size != KEY_SIZE_MAX) return KF_ERR_KEY_SIZE;
+    memcpy(kf_secret_expose_writable(channel->later_keys) + KEY_SIZE_MAX, key.data, key.size);
+    channel->data_key_size = key.size;
+    return KF_OK;
+}
+
+/* One cipher takes the static keys in turn and becomes that of S-ENC, because another key costs less than
+ * another cipher. */
+static kf_code become_session_enc(kf_secure_channel *channel, const kf_secret *enc, kf_view context,
+                                  kf_cipher **static_key)
+{
+    KF_CLEANUP(kf_wipe_block32) uint8_t session_key[KEY_SIZE_MAX];
+    size_t size = kf_secret_size(enc);
+    KF_TRY(kf_cipher_rekey(*static_key, kf_secret_expose(enc)));
+    KF_TRY(derive(*static_key, DERIVE_S_ENC, context, session_key, size));
+    KF_TRY(kf_cipher_rekey(*static_key, kf_view_of(session_key, size)));
+    channel->session_enc = *static_key; /* goes over to the channel */
     *static_key = NULL;
     return KF_OK;
 }
@@ -76,16 +85,27 @@ static kf_code start(kf_secure_channel *channel, const kf_key_set *keys, kf_view
                   answer->cryptogram_size));
     KF_TRY(derive(channel->session_mac, DERIVE_HOST_CRYPTOGRAM, both, channel->host_cryptogram,
                   answer->cryptogram_size));
-    KF_TRY(kf_secret_new_zero(kf_secret_size(keys->mac), &channel->response_key));
-    KF_TRY(derive(static_key, DERIVE_S_RMAC, both, kf_secret_expose_writable(channel->response_key),
-                  kf_secret_size(keys->mac)));
-    return take_other_keys(channel, keys, both, &static_key);
+    KF_TRY(kf_secret_new_zero(LATER_KEYS_SIZE, &channel->later_keys));
+    channel->response_key_size = kf_secret_size(keys->mac);
+    KF_TRY(derive(static_key, DERIVE_S_RMAC, both, kf_secret_expose_writable(channel->later_keys),
+                  channel->response_key_size));
+    if (keys->dek != NULL) KF_TRY(keep_data_key(channel, keys->dek));
+    return keys->enc != NULL ? become_session_enc(channel, keys->enc, both, &static_key) : KF_OK;
 }
 
 kf_code kf_scp03_need_response_cipher(kf_secure_channel *channel)
 {
     if (channel->session_rmac != NULL) return KF_OK;
-    return kf_cipher_new_secret(KF_AES, channel->response_key, &channel->session_rmac);
+    kf_view key = kf_view_part(kf_secret_expose(channel->later_keys), 0, channel->response_key_size);
+    return kf_cipher_new(KF_AES, key, &channel->session_rmac);
+}
+
+kf_code kf_scp03_need_data_cipher(kf_secure_channel *channel)
+{
+    if (channel->data_encryption != NULL) return KF_OK;
+    if (channel->data_key_size == 0) return KF_ERR_CHANNEL;
+    kf_view key = kf_view_part(kf_secret_expose(channel->later_keys), KEY_SIZE_MAX, channel->data_key_size);
+    return kf_cipher_new(KF_AES, key, &channel->data_encryption);
 }
 
 /* 6.2.6, 6.2.7: the encrypted counter; a response's begins with 80. */
@@ -105,34 +125,6 @@ static kf_code encryption_vector(kf_secure_channel *channel, uint64_t counter, u
     return kf_cipher_encrypt_blocks(channel->session_enc, KF_VIEW(block), ret_vector);
 }
 
-static kf_code encrypt_long_command(kf_secure_channel *channel, kf_view plain, kf_buffer *data)
-{
-    kf_buffer_append(data, plain);
-    kf_channel_append_padding(data, AES_BLOCK);
-    KF_TRY(kf_buffer_status(data));
-    uint8_t vector[AES_BLOCK];
-    KF_TRY(encryption_vector(channel, channel->encryption_counter, 0x00, vector));
-    return kf_cipher_cbc_encrypt(channel->session_enc, vector, kf_buffer_view(data), data->data);
-}
-
-/* Appends the data, padded and encrypted. The vector is what the counter gives, so counter and data are one
- * CBC message; its first block is not sent. */
-static kf_code encrypt_command(kf_secure_channel *channel, kf_view plain, kf_buffer *data)
-{
-    uint8_t blocks[AES_BLOCK + SHORT_ENCRYPTED_MAX];
-    size_t padded = (plain.size / AES_BLOCK + 1) * AES_BLOCK;
-    if (padded > SHORT_ENCRYPTED_MAX) return encrypt_long_command(channel, plain, data);
-    put_counter(channel->encryption_counter, 0x00, blocks);
-    memcpy(blocks + AES_BLOCK, plain.data, plain.size);
-    memset(blocks + AES_BLOCK + plain.size, 0, padded - plain.size);
-    blocks[AES_BLOCK + plain.size] = 0x80;
-    kf_code code =
-        kf_cipher_cbc_encrypt(channel->session_enc, NULL, kf_view_of(blocks, AES_BLOCK + padded), blocks);
-    if (code == KF_OK) kf_buffer_append_bytes(data, blocks + AES_BLOCK, padded);
-    kf_wipe(blocks, AES_BLOCK + padded);
-    return code == KF_OK ? kf_buffer_status(data) : code;
-}
-
 #define HEADER_MAX 7 /* bytes */
 
 /* The header as it is authenticated, with the wrapped command's Lc. */
@@ -150,20 +142,29 @@ static size_t write_header(const kf_command *command, size_t length, uint8_t ret
     return HEADER_MAX;
 }
 
+static bool is_encrypted(const kf_secure_channel *channel, const kf_command *command)
+{
+    return (channel->level & KF_LEVEL_C_DECRYPTION) != 0 && command->data.size > 0;
+}
+
 static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf_buffer *wrapped_data)
 {
     size_t mac_size = kf_secure_channel_mac_size(channel);
     channel->encryption_counter++;
-    if ((channel->level & KF_LEVEL_C_DECRYPTION) && command->data.size > 0)
-        KF_TRY(encrypt_command(channel, command->data, wrapped_data));
-    else
-        kf_buffer_append(wrapped_data, command->data);
+    kf_buffer_append(wrapped_data, command->data);
+    if (is_encrypted(channel, command)) {
+        kf_channel_append_padding(wrapped_data, AES_BLOCK);
+        KF_TRY(kf_buffer_status(wrapped_data));
+        uint8_t vector[AES_BLOCK];
+        KF_TRY(encryption_vector(channel, channel->encryption_counter, 0x00, vector));
+        kf_view data = kf_buffer_view(wrapped_data);
+        KF_TRY(kf_cipher_cbc_encrypt(channel->session_enc, vector, data, wrapped_data->data));
+    }
     size_t length = wrapped_data->size + mac_size;
     if (length > (command->extended ? KF_COMMAND_EXTENDED_MAX : (size_t)KF_COMMAND_DATA_MAX))
         return KF_ERR_TOO_LONG;
     uint8_t header[HEADER_MAX];
     size_t header_size = write_header(command, length, header);
-    /* 6.2.4: the whole 16 bytes are the next chaining value, also where 8 are sent. */
     const kf_view parts[] = {KF_VIEW(channel->mac_chaining_value), kf_view_of(header, header_size),
                              kf_buffer_view(wrapped_data)};
     uint8_t mac[AES_BLOCK];
@@ -171,6 +172,61 @@ static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf
     memcpy(channel->mac_chaining_value, mac, sizeof(mac));
     kf_buffer_append_bytes(wrapped_data, mac, mac_size);
     return kf_buffer_status(wrapped_data);
+}
+
+/* A short command from its plain data to its MAC in one place: chaining value, header, data. The vector is
+ * what the counter gives, so counter and data are one CBC message; the counter stands where the header comes
+ * to stand afterwards. */
+#define DATA_OFFSET (AES_BLOCK + 5)
+typedef struct command_room {
+    size_t size; /* of the data, padded where it is encrypted */
+    uint8_t bytes[DATA_OFFSET + SHORT_ENCRYPTED_MAX + AES_BLOCK];
+} command_room;
+
+static kf_code fill_room(kf_secure_channel *channel, const kf_command *command, command_room *room)
+{
+    uint8_t *data = room->bytes + DATA_OFFSET;
+    room->size = command->data.size;
+    if (command->data.size > 0) memcpy(data, command->data.data, command->data.size);
+    if (!is_encrypted(channel, command)) return KF_OK;
+    room->size = (command->data.size / AES_BLOCK + 1) * AES_BLOCK;
+    memset(data + command->data.size, 0, room->size - command->data.size);
+    data[command->data.size] = 0x80;
+    put_counter(channel->encryption_counter, 0x00, data - AES_BLOCK);
+    return kf_cipher_cbc_encrypt(channel->session_enc, NULL,
+                                 kf_view_of(data - AES_BLOCK, AES_BLOCK + room->size), data - AES_BLOCK);
+}
+
+/* The whole 16 bytes of the MAC are the next chaining value, also where 8 are sent (6.2.4). */
+static kf_code finish_room(kf_secure_channel *channel, const kf_command *command, uint8_t sent_class,
+                           command_room *room, kf_buffer *wrapped)
+{
+    size_t mac_size = kf_secure_channel_mac_size(channel);
+    size_t length = room->size + mac_size;
+    if (length > KF_COMMAND_DATA_MAX) return KF_ERR_TOO_LONG;
+    memcpy(room->bytes, channel->mac_chaining_value, AES_BLOCK);
+    size_t header_size = write_header(command, length, room->bytes + AES_BLOCK);
+    uint8_t *sent = kf_buffer_extend(wrapped, header_size + length + (command->has_le ? 1 : 0));
+    if (sent == NULL) return kf_buffer_status(wrapped);
+    memcpy(sent, room->bytes + AES_BLOCK, header_size + room->size);
+    sent[0] = sent_class;
+    KF_TRY(kf_cmac_overwriting(channel->session_mac, room->bytes, DATA_OFFSET + room->size,
+                               channel->mac_chaining_value));
+    memcpy(sent + header_size + room->size, channel->mac_chaining_value, mac_size);
+    if (command->has_le) sent[header_size + length] = (uint8_t)command->le; /* 256 becomes 00 */
+    return KF_OK;
+}
+
+static kf_code wrap_short(kf_secure_channel *channel, const kf_command *command, uint8_t sent_class,
+                          kf_buffer *wrapped)
+{
+    if (command->data.size > KF_COMMAND_DATA_MAX) return KF_ERR_TOO_LONG;
+    command_room room;
+    channel->encryption_counter++;
+    kf_code code = fill_room(channel, command, &room);
+    if (code == KF_OK) code = finish_room(channel, command, sent_class, &room, wrapped);
+    kf_wipe(room.bytes, DATA_OFFSET + room.size);
+    return code;
 }
 
 static kf_code decrypt_response(kf_secure_channel *channel, const kf_exchange *exchange, kf_view encrypted,
@@ -218,6 +274,7 @@ static kf_code encrypt_data(kf_secure_channel *channel, kf_view plain, uint8_t *
 const kf_channel_protocol kf_protocol_scp03 = {
     .start = start,
     .protect = protect,
+    .wrap_short = wrap_short,
     .unprotect = unprotect,
     .encrypt_data = encrypt_data,
     .data_block_size = AES_BLOCK,

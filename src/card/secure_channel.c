@@ -126,7 +126,7 @@ static void clear_channel(kf_secure_channel *channel)
     kf_cipher_free(&channel->session_mac);
     kf_cipher_free(&channel->session_mac_left);
     kf_cipher_free(&channel->session_rmac);
-    kf_secret_free(&channel->response_key);
+    kf_secret_free(&channel->later_keys);
     kf_cipher_free(&channel->session_rmac_left);
     kf_cipher_free(&channel->data_encryption);
     kf_command_list_clear(&channel->sent);
@@ -237,6 +237,18 @@ static bool level_exists(uint8_t protocol, uint8_t level)
     return level == 0x00 || level == 0x01 || level == 0x03 || level == 0x11 || level == 0x13;
 }
 
+static kf_code wrap_in_steps(kf_secure_channel *channel, const kf_command *command, uint8_t sent_class,
+                             kf_buffer *wrapped)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
+    KF_TRY(channel->protocol->protect(channel, command, &data));
+    KF_TRY(kf_buffer_status(&data));
+    kf_command sent = *command;
+    sent.cla = sent_class;
+    sent.data = kf_buffer_view(&data);
+    return kf_command_encode(&sent, wrapped);
+}
+
 /* The wrapped command; the channel's state has advanced. */
 static kf_code protect(kf_secure_channel *channel, const kf_command *plain, kf_buffer *wrapped)
 {
@@ -246,13 +258,11 @@ static kf_code protect(kf_secure_channel *channel, const kf_command *plain, kf_b
     if (logical_channel > 19) return KF_ERR_ARGUMENT;
     /* GP 11.1.4: the MAC is made as if on the basic channel. */
     command.cla = (uint8_t)((plain->cla & 0x90u) | 0x04u);
-    KF_CLEANUP(kf_buffer_clear) kf_buffer data = KF_BUFFER_INIT;
-    KF_TRY(channel->protocol->protect(channel, &command, &data));
-    KF_TRY(kf_buffer_status(&data));
-    command.cla = kf_class_with_channel(command.cla, logical_channel);
-    command.data = kf_buffer_view(&data);
+    uint8_t sent_class = kf_class_with_channel(command.cla, logical_channel);
     size_t size_before = wrapped->size;
-    kf_code code = kf_command_encode(&command, wrapped);
+    kf_code code = channel->protocol->wrap_short != NULL && !command.extended
+                       ? channel->protocol->wrap_short(channel, &command, sent_class, wrapped)
+                       : wrap_in_steps(channel, &command, sent_class, wrapped);
     if (code != KF_OK) kf_buffer_truncate(wrapped, size_before);
     return code;
 }
@@ -409,7 +419,7 @@ kf_code kf_secure_channel_unwrap(kf_secure_channel *channel, const kf_exchange *
 
 kf_code kf_secure_channel_encrypt_data(kf_secure_channel *channel, kf_view plain, kf_buffer *encrypted)
 {
-    if (channel->data_encryption == NULL) return KF_ERR_CHANNEL;
+    KF_TRY(kf_scp03_need_data_cipher(channel));
     if (plain.size == 0 || plain.size % channel->protocol->data_block_size != 0) return KF_ERR_ARGUMENT;
     uint8_t *output = kf_buffer_extend(encrypted, plain.size);
     if (output == NULL) return kf_buffer_status(encrypted);
@@ -420,14 +430,14 @@ kf_code kf_secure_channel_encrypt_data(kf_secure_channel *channel, kf_view plain
 
 kf_code kf_secure_channel_pad(const kf_secure_channel *channel, kf_buffer *plain)
 {
-    if (channel->data_encryption == NULL) return KF_ERR_CHANNEL;
+    if (channel->data_encryption == NULL && channel->data_key_size == 0) return KF_ERR_CHANNEL;
     kf_channel_append_padding(plain, channel->protocol->data_block_size);
     return kf_buffer_status(plain);
 }
 
 kf_code kf_secure_channel_encrypt_key(kf_secure_channel *channel, const kf_secret *key, kf_buffer *encrypted)
 {
-    if (channel->data_encryption == NULL) return KF_ERR_CHANNEL;
+    KF_TRY(kf_scp03_need_data_cipher(channel));
     KF_CLEANUP(kf_buffer_clear) kf_buffer padded = KF_BUFFER_INIT;
     size_t block_size = channel->protocol->data_block_size;
     kf_buffer_append(&padded, kf_secret_expose(key));

@@ -315,10 +315,10 @@ kf_code kf_cipher_cbc_encrypt(kf_cipher *cipher, const uint8_t *initial_vector, 
     if (input.size % cipher->block_size != 0 || input.size > INT_MAX) return KF_ERR_ARGUMENT;
     if (input.size == 0) return KF_OK;
     /* The vector may be part of the output. */
-    KF_CLEANUP(kf_wipe_block16) uint8_t vector[KF_BLOCK_MAX] = {0};
+    uint8_t vector[KF_BLOCK_MAX];
     if (initial_vector != NULL) memcpy(vector, initial_vector, cipher->block_size);
     if (ret_output != input.data) memmove(ret_output, input.data, input.size);
-    kf_xor_into(ret_output, vector, cipher->block_size);
+    if (initial_vector != NULL) kf_xor_into(ret_output, vector, cipher->block_size);
     return kf_chain_start(cipher, ret_output, input.size);
 }
 

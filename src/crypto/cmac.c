@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/cipher_state.h"
+#include "crypto/cmac.h"
 
 #define CMAC_PART 512        /* bytes of a message encrypted at a time, a multiple of every block size */
 #define CMAC_SIDE_BY_SIDE 64 /* messages */
@@ -117,6 +118,23 @@ kf_code kf_cmac_parts(kf_cipher *cipher, const kf_view *parts, size_t part_count
     touched += cipher->block_size;
     kf_wipe(stream.part, touched < CMAC_PART ? touched : CMAC_PART);
     return code;
+}
+
+kf_code kf_cmac_overwriting(kf_cipher *cipher, uint8_t *message, size_t size, uint8_t *ret_mac)
+{
+    KF_TRY(need_subkeys(cipher));
+    size_t block_size = cipher->block_size;
+    size_t rest = size % block_size;
+    bool whole = size > 0 && rest == 0;
+    if (!whole) {
+        message[size] = 0x80;
+        memset(message + size + 1, 0, block_size - rest - 1);
+        size += block_size - rest;
+    }
+    kf_xor_into(message + size - block_size, cipher->subkeys[whole ? 0 : 1], block_size);
+    KF_TRY(kf_chain_start(cipher, message, size));
+    kf_copy_block(ret_mac, cipher->vector, block_size);
+    return KF_OK;
 }
 
 /* A message of two or more whole blocks of 16 bytes: each byte is touched once on its way. */

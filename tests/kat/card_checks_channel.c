@@ -232,7 +232,7 @@ static void check_open_session(kat_report *report, const json_t *entry, const se
                    kf_view_of(channel->answer.card_challenge, channel->answer.challenge_size));
     expect_session_key(report, entry, "s_enc", channel->session_enc);
     expect_session_key(report, entry, "s_mac", channel->session_mac);
-    if (channel->response_key != NULL)
+    if (channel->later_keys != NULL)
         kat_ok(report, kf_scp03_need_response_cipher(channel), "kf_scp03_need_response_cipher");
     expect_session_key(report, entry, "s_rmac", channel->session_rmac);
     expect_session_key(report, entry, "s_dek", channel->data_encryption);

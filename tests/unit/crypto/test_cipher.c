@@ -6,6 +6,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "crypto/cmac.h"
+
 #include <keyfill/cipher.h>
 
 static const uint8_t sample_key[32] = {0x10, 0x21, 0x32, 0x43, 0x54, 0x65, 0x76, 0x87, 0x98, 0xA9, 0xBA,
@@ -198,6 +200,27 @@ static void the_cmac_of_parts_is_that_of_the_whole(void **state)
     }
 }
 
+static void a_cmac_in_the_messages_place_is_the_same(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        kf_cipher *cipher = make(kinds[i]);
+        for (size_t size = 0; size <= 300; size++) {
+            uint8_t message[300 + KF_BLOCK_MAX + 1];
+            uint8_t wanted[KF_BLOCK_MAX];
+            uint8_t mac[KF_BLOCK_MAX];
+            fill(message, sizeof message);
+            size_t end = size + kinds[i].block_size;
+            uint8_t behind = message[end];
+            assert_int_equal(kf_cmac(cipher, kf_view_of(message, size), wanted), KF_OK);
+            assert_int_equal(kf_cmac_overwriting(cipher, message, size, mac), KF_OK);
+            assert_memory_equal(mac, wanted, kinds[i].block_size);
+            assert_int_equal(message[end], behind);
+        }
+        kf_cipher_free(&cipher);
+    }
+}
+
 static void many_cmacs_side_by_side_are_those_one_by_one(void **state)
 {
     (void)state;
@@ -251,6 +274,7 @@ int main(void)
         cmocka_unit_test(another_key_in_the_same_context_is_as_a_new_cipher),
         cmocka_unit_test(a_two_key_3des_key_is_k1_k2_k1),
         cmocka_unit_test(the_cmac_of_parts_is_that_of_the_whole),
+        cmocka_unit_test(a_cmac_in_the_messages_place_is_the_same),
         cmocka_unit_test(many_cmacs_side_by_side_are_those_one_by_one),
         cmocka_unit_test(a_truncated_cmac_verifies_and_a_changed_one_does_not),
     };
