@@ -105,6 +105,8 @@ kf_code kf_gp_confirmation_parse(kf_view data, kf_gp_confirmation *ret_confirmat
         return KF_OK;
     }
     kf_cursor cursor = kf_cursor_of(data);
+    /* Before the receipt may stand the length of the whole (11.5.3.1), which no receipt alone can have. */
+    if (data.data[0] == data.size - 1 && kf_cursor_skip(&cursor, 1) != KF_OK) return KF_ERR_CARD_DATA;
     if (kf_gp_field_next(&cursor, &confirmation.receipt) != KF_OK || confirmation.receipt.size == 0)
         return KF_ERR_CARD_DATA;
     confirmation.data = cursor.rest;

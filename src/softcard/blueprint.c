@@ -11,7 +11,7 @@
     CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER | (flags), softcard_domain_blueprint, place, 0, 512)
 
 #define KEY_TEXT(name, place)                                                                                \
-    CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER, softcard_key_blueprint, place, 0, 128)
+    CYAML_FIELD_STRING_PTR(name, CYAML_FLAG_POINTER, softcard_key_blueprint, place, 0, 1100)
 
 static const cyaml_schema_field_t key_fields[] = {
     KEY_TEXT("version", version),
@@ -32,6 +32,7 @@ static const cyaml_schema_field_t domain_fields[] = {
     DOMAIN_TEXT("i", parameter, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("scp02_i", scp02_parameter, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("privileges", privileges, CYAML_FLAG_OPTIONAL),
+    DOMAIN_TEXT("life_cycle", life_cycle, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("keys", keys, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("master_key", master_key, CYAML_FLAG_OPTIONAL),
     DOMAIN_TEXT("diversification", diversification, CYAML_FLAG_OPTIONAL),
@@ -53,6 +54,7 @@ static const cyaml_schema_field_t card_fields[] = {
     TEXT("msisdn", msisdn, CYAML_FLAG_OPTIONAL),
     TEXT("spn", spn, CYAML_FLAG_OPTIONAL),
     TEXT("pin1", pin1, CYAML_FLAG_OPTIONAL),
+    TEXT("puk1", puk1, CYAML_FLAG_OPTIONAL),
     TEXT("adm1", adm1, CYAML_FLAG_OPTIONAL),
     TEXT("adm1_master_key", adm1_master_key, CYAML_FLAG_OPTIONAL),
     CYAML_FIELD_STRING_PTR("adm1_diversification", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
@@ -133,6 +135,7 @@ void softcard_blueprint_free(softcard_blueprint **blueprint)
 {
     if (*blueprint == NULL) return;
     wipe_text((*blueprint)->pin1);
+    wipe_text((*blueprint)->puk1);
     wipe_text((*blueprint)->adm1);
     wipe_text((*blueprint)->adm1_master_key);
     if ((*blueprint)->issuer != NULL) wipe_domain((*blueprint)->issuer);

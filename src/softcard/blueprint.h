@@ -11,6 +11,7 @@ enum {
     SOFTCARD_BLUEPRINT_KEYS_MAX = 24, /* a domain, beside those of its channel */
     SOFTCARD_DEFAULT_PIN1_TRIES = 3,
     SOFTCARD_DEFAULT_ADM1_TRIES = 10,
+    SOFTCARD_PUK1_TRIES = 10,
 };
 
 /* A key beside those of the secure channel: of remote management (versions 01 to 0F; 1 KIc, 2 KID, 3 KIK: TS
@@ -19,7 +20,7 @@ typedef struct softcard_key_blueprint {
     char *version;
     char *identifier;
     char *type; /* GlobalPlatform table 11-16 */
-    char *key;
+    char *key;  /* A1 (RSA): modulus:exponent; B0 (P-256): the point */
 } softcard_key_blueprint;
 
 /* A security domain as it comes from the card maker. Texts are hexadecimal; a NULL one is absent. Exactly one
@@ -31,6 +32,7 @@ typedef struct softcard_domain_blueprint {
     char *parameter;       /* i of SCP03, or of the one protocol */
     char *scp02_parameter; /* i of SCP02 beside SCP03 */
     char *privileges;      /* one or three bytes; of a supplementary domain */
+    char *life_cycle;      /* of the card; of the issuer's domain */
     char *keys;            /* ENC:MAC:DEK, or one for all three */
     char *master_key;      /* with a diversification line over kdd, iccid and role */
     char *diversification; /* include/keyfill/diversify.h */
@@ -46,6 +48,7 @@ typedef struct softcard_blueprint {
     char *msisdn;
     char *spn;
     char *pin1;
+    char *puk1;
     char *adm1;
     char *adm1_master_key;      /* in place of adm1: the first eight bytes of the key that */
     char *adm1_diversification; /* this line makes of it, over iccid and kdd */

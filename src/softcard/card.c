@@ -21,6 +21,8 @@ enum {
     INS_ENVELOPE = 0xC2,
     INS_GET_DATA = 0xCA,
     INS_PUT_KEY = 0xD8,
+    INS_END_R_MAC_SESSION = 0x78,
+    INS_BEGIN_R_MAC_SESSION = 0x7A,
     INS_STORE_DATA = 0xE2,
     INS_DELETE = 0xE4,
     INS_INSTALL = 0xE6,
@@ -48,6 +50,8 @@ static const instruction_row instructions[] = {
     {INS_LOAD, softcard_load, NULL, true, false},
     {INS_SET_STATUS, softcard_set_status, NULL, true, true},
     {INS_GET_STATUS, softcard_get_status, NULL, true, false},
+    {INS_BEGIN_R_MAC_SESSION, softcard_begin_response_macs, softcard_begin_response_macs, false, true},
+    {INS_END_R_MAC_SESSION, softcard_end_response_macs, softcard_end_response_macs, false, true},
 };
 
 static const instruction_row *find_instruction(uint8_t instruction)
@@ -83,15 +87,9 @@ static softcard_status run_instruction(softcard_request *request)
     return row->of_applet == NULL ? SW_INSTRUCTION : row->of_applet(request);
 }
 
-/* A management command takes effect as a whole or not at all. What INITIALIZE UPDATE and EXTERNAL
- * AUTHENTICATE count stays. */
-static softcard_status run_application_command(softcard_request *request)
+/* A management command takes effect as a whole or not at all. */
+static softcard_status run_secured(softcard_request *request)
 {
-    if (request->command.instruction == INS_INITIALIZE_UPDATE &&
-        !softcard_class_is_secured(request->command.class_byte))
-        return softcard_initialize_update(request);
-    if (request->command.instruction == INS_EXTERNAL_AUTHENTICATE)
-        return softcard_external_authenticate(request);
     KF_CLEANUP(kf_buffer_clear) kf_buffer plain = KF_BUFFER_INIT;
     softcard_status status = softcard_unwrap(request, &plain);
     if (status != SW_OK) return status;
@@ -105,6 +103,24 @@ static softcard_status run_application_command(softcard_request *request)
         if (take_back(request->card) != KF_OK) status = SW_INTERNAL;
     }
     return softcard_wrap_answer(request, status);
+}
+
+/* What INITIALIZE UPDATE and EXTERNAL AUTHENTICATE count stays. */
+static softcard_status run_application_command(softcard_request *request)
+{
+    softcard_channel *channel = request->channel;
+    if (request->command.instruction == INS_INITIALIZE_UPDATE &&
+        !softcard_class_is_secured(request->command.class_byte))
+        return softcard_initialize_update(request);
+    if (request->command.instruction == INS_EXTERNAL_AUTHENTICATE)
+        return softcard_external_authenticate(request);
+    bool is_whole;
+    softcard_status status = softcard_chain_take(&channel->chain, &request->command, &is_whole);
+    if (status == SW_OK && is_whole) status = run_secured(request);
+    if (status == SW_OK && !is_whole && !softcard_is_authorised(&channel->secure))
+        status = SW_SECURITY_STATUS;
+    if (is_whole || status != SW_OK) softcard_chain_end(&channel->chain);
+    return status;
 }
 
 static softcard_status run_command(softcard_request *request)
@@ -139,7 +155,7 @@ static softcard_status run_remote_command(softcard_request *request)
     if (request->channel->files_selected) {
         if (softcard_class_is_proprietary(class_byte)) return SW_CLASS;
         if (instruction == INS_SELECT)
-            return request->command.p1 == SELECT_BY_NAME ? softcard_usim_select(request)
+            return request->command.p1 == SELECT_BY_NAME ? softcard_application_file_select(request)
                                                          : softcard_file_select(request);
         return softcard_is_file_instruction(instruction) ? softcard_file_command(request) : SW_INSTRUCTION;
     }

@@ -2,7 +2,10 @@
 #ifndef KEYFILL_SOFTCARD_CARD_H
 #define KEYFILL_SOFTCARD_CARD_H
 
+#include <keyfill/signature.h>
+
 #include "softcard/apdu.h"
+#include "softcard/chaining.h"
 #include "softcard/file_system.h"
 #include "softcard/remote.h"
 #include "softcard/secure_channel.h"
@@ -35,8 +38,8 @@ typedef struct softcard_load_series {
     uint8_t next_block;
     softcard_aid load_file;
     softcard_aid domain;
-    uint8_t hash_size; /* 20, 32; 0: none was given */
-    uint8_t hash[32];
+    uint8_t hash_size; /* 0: none was given */
+    uint8_t hash[KF_HASH_SIZE_MAX];
     kf_buffer bytes;
 } softcard_load_series;
 
@@ -55,6 +58,7 @@ typedef struct softcard_channel {
     softcard_store_series store;
     softcard_load_series load;
     softcard_status_listing listing;
+    softcard_command_chain chain;
 } softcard_channel;
 
 struct softcard {

@@ -23,9 +23,18 @@ void softcard_channel_forget(softcard_channel *channel)
     end_load(&channel->load);
     channel->personalised = (softcard_aid){0};
     channel->listing = (softcard_status_listing){0, 0};
+    softcard_chain_end(&channel->chain);
 }
 
-/* TS 102 221 8.6: a channel starts at the MF. The issuer security domain answers what is not for files. */
+static bool is_selectable(const softcard_state *state, const softcard_application *application)
+{
+    if (application->kind == SOFTCARD_ISSUER_DOMAIN) return true;
+    if (state->applications[0].life_cycle == SOFTCARD_CARD_LOCKED) return false;
+    return application->life_cycle >= SOFTCARD_SELECTABLE && (application->life_cycle & SOFTCARD_LOCKED) == 0;
+}
+
+/* TS 102 221 8.6: a channel starts at the MF; the basic one, after a reset, with the application that has
+ * Card Reset, where one has it. The issuer security domain answers what is not for files. */
 void softcard_channel_open(softcard *card, softcard_channel *channel)
 {
     softcard_channel_forget(channel);
@@ -33,6 +42,11 @@ void softcard_channel_open(softcard *card, softcard_channel *channel)
     channel->files_selected = true;
     channel->application = softcard_issuer(card->state)->aid;
     channel->position = softcard_position_start();
+    if (channel != &card->channels[0]) return;
+    const softcard_application *application = softcard_default_application(card->state);
+    if (application->kind == SOFTCARD_ISSUER_DOMAIN || !is_selectable(card->state, application)) return;
+    channel->files_selected = false;
+    channel->application = application->aid;
 }
 
 void softcard_channel_close(softcard_channel *channel)
@@ -73,13 +87,6 @@ softcard_status softcard_manage_channel(softcard_request *request)
     return SW_OK;
 }
 
-static bool is_selectable(const softcard_state *state, const softcard_application *application)
-{
-    if (application->kind == SOFTCARD_ISSUER_DOMAIN) return true;
-    if (state->applications[0].life_cycle == SOFTCARD_CARD_LOCKED) return false;
-    return application->life_cycle >= SOFTCARD_SELECTABLE && (application->life_cycle & SOFTCARD_LOCKED) == 0;
-}
-
 /* 6.4.2.1: the first whose AID begins with `name`; behind the selected one where the next is asked for. */
 static softcard_application *find_by_name(softcard_request *request, kf_view name, bool next)
 {
@@ -113,9 +120,7 @@ static softcard_status select_by_name(softcard_request *request)
     if ((request->command.p2 & OCCURRENCE_MASK & (uint8_t)~NEXT_OCCURRENCE) != 0) return SW_WRONG_P1P2;
     softcard_application *found = next ? NULL : find_exact(request, name);
     if (found == NULL) found = find_by_name(request, name, next);
-    bool is_usim = name.size >= 7 && kf_view_starts_with(softcard_aid_view(&softcard_usim_aid), name);
-    if (found == NULL && is_usim && !next) return softcard_usim_select(request);
-    if (found == NULL) return SW_NOT_FOUND;
+    if (found == NULL) return next ? SW_NOT_FOUND : softcard_application_file_select(request);
     softcard_channel *channel = request->channel;
     softcard_channel_forget(channel);
     channel->files_selected = false;

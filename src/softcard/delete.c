@@ -7,6 +7,7 @@
 
 enum {
     TAG_AID = 0x4F,
+    TAG_TOKEN = 0x9E,
     TAG_KEY_IDENTIFIER = 0xD0,
     TAG_KEY_VERSION = 0xD2,
     WITH_RELATED = 0x80,
@@ -106,8 +107,8 @@ static softcard_status delete_key(softcard_request *request)
     softcard_status status = read_byte(data, TAG_KEY_IDENTIFIER, &identifier, &has_identifier);
     if (status == SW_OK) status = read_byte(data, TAG_KEY_VERSION, &version, &has_version);
     if (status != SW_OK) return status;
-    if (!has_version) return SW_WRONG_DATA;
-    if (has_identifier && identifier == 0) return SW_WRONG_DATA;
+    if (!has_version && !has_identifier) return SW_WRONG_DATA;
+    if ((has_identifier && identifier == 0) || (has_version && version == 0)) return SW_WRONG_DATA;
     return softcard_key_sets_delete(request->application, version, identifier);
 }
 
@@ -124,6 +125,23 @@ static bool may_delete(softcard_request *request, const softcard_aid *aid)
     return load_file == NULL || softcard_aid_equal(&load_file->domain, &domain->aid);
 }
 
+/* 11.2.2.3.1: a token is the last object; where a domain with Delegated Management gives one, it must fit. */
+static softcard_status check_token(softcard_request *request)
+{
+    kf_view data = request->command.data;
+    kf_cursor cursor = kf_cursor_of(data);
+    while (!kf_cursor_at_end(&cursor)) {
+        softcard_tlv object;
+        size_t before = data.size - cursor.rest.size;
+        if (softcard_tlv_next(&cursor, &object) != KF_OK) return SW_WRONG_DATA;
+        if (object.tag != TAG_TOKEN) continue;
+        if (!kf_cursor_at_end(&cursor)) return SW_WRONG_DATA;
+        if (softcard_may_manage(request->application)) return SW_OK;
+        return softcard_check_token(request, kf_view_part(data, 0, before), object.value);
+    }
+    return SW_OK;
+}
+
 softcard_status softcard_delete(softcard_request *request)
 {
     const softcard_command *command = &request->command;
@@ -137,7 +155,8 @@ softcard_status softcard_delete(softcard_request *request)
     } else {
         if (code != KF_OK || softcard_aid_of(bytes, &aid) != KF_OK) return SW_WRONG_DATA;
         if (!may_delete(request, &aid)) return SW_CONDITIONS;
-        status = delete_object(request, &aid);
+        status = check_token(request);
+        if (status == SW_OK) status = delete_object(request, &aid);
         if (status == SW_OK) return softcard_confirm(request, &aid, 1);
     }
     if (status == SW_OK) kf_buffer_append_u8(request->response, 0);

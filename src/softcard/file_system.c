@@ -7,52 +7,8 @@
 #include "softcard/registry.h"
 #include "softcard/tlv.h"
 
-const softcard_aid softcard_usim_aid = {
-    16, {0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02, 0xFF, 0x86, 0xFF, 0xFF, 0x89, 0xFF, 0xFF, 0xFF, 0xFF}};
-
-typedef enum file_kind { FILE_DIRECTORY, FILE_TRANSPARENT, FILE_RECORDS } file_kind;
-typedef enum access_condition { ALWAYS, NEEDS_PIN1, NEEDS_ADM1, NEVER } access_condition;
-
-typedef struct file_node {
-    uint16_t identifier;
-    uint8_t parent;
-    file_kind kind;
-    uint8_t short_identifier; /* 0: none */
-    uint8_t content;
-    uint8_t size; /* of the file, or of one record */
-    uint8_t records;
-    access_condition read;
-    access_condition update;
-} file_node;
-
-enum { MASTER_FILE = 0, TELECOM = 3, GSM = 6, USIM = 9 };
-
-/* EF.IMSI and EF.SPN are the same files under DF.GSM and ADF.USIM, EF.MSISDN under DF.TELECOM and ADF.USIM
- * (TS 31.102 4.4.2). */
-static const file_node nodes[] = {
-    [MASTER_FILE] = {0x3F00, MASTER_FILE, FILE_DIRECTORY, 0, 0, 0, 0, ALWAYS, NEVER},
-    {0x2F00, MASTER_FILE, FILE_RECORDS, 0x1E, SOFTCARD_EF_DIR, SOFTCARD_DIR_RECORD, 1, ALWAYS, NEEDS_ADM1},
-    {0x2FE2, MASTER_FILE, FILE_TRANSPARENT, 0x02, SOFTCARD_EF_ICCID, SOFTCARD_ICCID_SIZE, 0, ALWAYS, NEVER},
-    [TELECOM] = {0x7F10, MASTER_FILE, FILE_DIRECTORY, 0, 0, 0, 0, ALWAYS, NEVER},
-    {0x6F40, TELECOM, FILE_RECORDS, 0, SOFTCARD_EF_MSISDN, SOFTCARD_MSISDN_RECORD, SOFTCARD_MSISDN_RECORDS,
-     ALWAYS, NEEDS_ADM1},
-    {0x6FE1, TELECOM, FILE_TRANSPARENT, 0, SOFTCARD_EF_OPERATOR, SOFTCARD_OPERATOR_SIZE, 0, ALWAYS,
-     NEEDS_ADM1},
-    [GSM] = {0x7F20, MASTER_FILE, FILE_DIRECTORY, 0, 0, 0, 0, ALWAYS, NEVER},
-    {0x6F07, GSM, FILE_TRANSPARENT, 0, SOFTCARD_EF_IMSI, SOFTCARD_IMSI_SIZE, 0, ALWAYS, NEEDS_ADM1},
-    {0x6F46, GSM, FILE_TRANSPARENT, 0, SOFTCARD_EF_SPN, SOFTCARD_SPN_SIZE, 0, ALWAYS, NEEDS_ADM1},
-    [USIM] = {0x7FFF, MASTER_FILE, FILE_DIRECTORY, 0, 0, 0, 0, ALWAYS, NEVER},
-    {0x6F07, USIM, FILE_TRANSPARENT, 0x07, SOFTCARD_EF_IMSI, SOFTCARD_IMSI_SIZE, 0, ALWAYS, NEEDS_ADM1},
-    {0x6F46, USIM, FILE_TRANSPARENT, 0, SOFTCARD_EF_SPN, SOFTCARD_SPN_SIZE, 0, ALWAYS, NEEDS_ADM1},
-    {0x6F40, USIM, FILE_RECORDS, 0, SOFTCARD_EF_MSISDN, SOFTCARD_MSISDN_RECORD, SOFTCARD_MSISDN_RECORDS,
-     ALWAYS, NEEDS_ADM1},
-};
-
-enum { NODE_COUNT = sizeof nodes / sizeof nodes[0] };
-
 /* Instructions of TS 102 221 table 10.5. */
 enum {
-    INS_VERIFY = 0x20,
     INS_READ_BINARY = 0xB0,
     INS_READ_RECORD = 0xB2,
     INS_UPDATE_BINARY = 0xD6,
@@ -63,31 +19,31 @@ enum { SW_END_OF_FILE = 0x6282, RECORD_ABSOLUTE = 0x04 };
 
 softcard_position softcard_position_start(void)
 {
-    return (softcard_position){.directory = MASTER_FILE, .elementary = SOFTCARD_NO_FILE};
+    return (softcard_position){.directory = SOFTCARD_MASTER_FILE, .elementary = SOFTCARD_NO_FILE};
 }
 
-static size_t whole_size(const file_node *node)
+static size_t whole_size(const softcard_file_node *node)
 {
-    return node->kind == FILE_RECORDS ? (size_t)node->size * node->records : node->size;
+    return node->kind == SOFTCARD_FILE_RECORDS ? (size_t)node->size * node->records : node->size;
 }
 
-static access_condition read_condition(const softcard_state *state, const file_node *node)
+static softcard_access read_condition(const softcard_state *state, const softcard_file_node *node)
 {
     const softcard_personality *personality = &state->personality;
-    if (node->kind == FILE_DIRECTORY) return node->read;
+    if (node->kind == SOFTCARD_FILE_DIRECTORY) return node->read;
     if (node->content == SOFTCARD_EF_IMSI && personality->imsi_needs_pin) return NEEDS_PIN1;
     if (node->content == SOFTCARD_EF_MSISDN && personality->msisdn_needs_pin) return NEEDS_PIN1;
     return node->read;
 }
 
 /* What comes over the air has been authenticated: it has the rights of the administration (TS 102 226 9). */
-static bool is_granted(const softcard_request *request, access_condition condition)
+static bool is_granted(const softcard_request *request, softcard_access condition)
 {
     const softcard *card = request->card;
     if (request->channel == &card->remote) return condition != NEVER;
     switch (condition) {
     case ALWAYS: return true;
-    case NEEDS_PIN1: return card->pin_verified[SOFTCARD_PIN1];
+    case NEEDS_PIN1: return card->pin_verified[SOFTCARD_PIN1] || card->state->pin1_disabled;
     case NEEDS_ADM1: return card->pin_verified[SOFTCARD_ADM1];
     case NEVER: break;
     }
@@ -95,7 +51,7 @@ static bool is_granted(const softcard_request *request, access_condition conditi
 }
 
 /* Compact security attributes (ISO/IEC 7816-4 table 38): which security environment's user authentication. */
-static uint8_t security_condition(access_condition condition)
+static uint8_t security_condition(softcard_access condition)
 {
     switch (condition) {
     case ALWAYS: return 0x00;
@@ -106,26 +62,31 @@ static uint8_t security_condition(access_condition condition)
     return 0xFF;
 }
 
-static void append_directory_parameters(size_t index, kf_buffer *inner)
+static void append_directory_parameters(const softcard_state *state, size_t index, kf_buffer *inner)
 {
     static const uint8_t descriptor[] = {0x78, 0x21};
     static const uint8_t characteristics[] = {0x80, 0x01, 0x71};
     static const uint8_t life_cycle[] = {0x05};
     static const uint8_t attributes[] = {0x00};
-    static const uint8_t pin_status[] = {0x90, 0x01, 0xC0, 0x83, 0x01, 0x01, 0x83, 0x01, 0x0A};
-    const uint8_t identifier[] = {(uint8_t)(nodes[index].identifier >> 8), (uint8_t)nodes[index].identifier};
+    /* TS 102 221 9.5.2: a bit for each of the key references behind it, set where it is enabled. */
+    const uint8_t pin_status[] = {0x90, 0x01, state->pin1_disabled ? 0x40 : 0xC0, 0x83, 0x01, 0x01, 0x83,
+                                  0x01, 0x0A};
+    const uint8_t identifier[] = {(uint8_t)(softcard_file_nodes[index].identifier >> 8),
+                                  (uint8_t)softcard_file_nodes[index].identifier};
     softcard_tlv_append(inner, 0x82, KF_VIEW(descriptor));
     softcard_tlv_append(inner, 0x83, KF_VIEW(identifier));
-    if (index == USIM) softcard_tlv_append(inner, 0x84, softcard_aid_view(&softcard_usim_aid));
+    const softcard_aid *application = softcard_file_nodes[index].application;
+    if (application != NULL) softcard_tlv_append(inner, 0x84, softcard_aid_view(application));
     softcard_tlv_append(inner, 0xA5, KF_VIEW(characteristics));
     softcard_tlv_append(inner, 0x8A, KF_VIEW(life_cycle));
     softcard_tlv_append(inner, 0x8C, KF_VIEW(attributes));
     softcard_tlv_append(inner, 0xC6, KF_VIEW(pin_status));
 }
 
-static void append_file_parameters(const softcard_state *state, const file_node *node, kf_buffer *inner)
+static void append_file_parameters(const softcard_state *state, const softcard_file_node *node,
+                                   kf_buffer *inner)
 {
-    const uint8_t descriptor[] = {node->kind == FILE_RECORDS ? 0x42 : 0x41, 0x21, 0, node->size,
+    const uint8_t descriptor[] = {node->kind == SOFTCARD_FILE_RECORDS ? 0x42 : 0x41, 0x21, 0, node->size,
                                   node->records};
     const uint8_t identifier[] = {(uint8_t)(node->identifier >> 8), (uint8_t)node->identifier};
     static const uint8_t life_cycle[] = {0x05};
@@ -133,7 +94,7 @@ static void append_file_parameters(const softcard_state *state, const file_node 
                                   security_condition(read_condition(state, node))};
     const uint8_t size[] = {(uint8_t)(whole_size(node) >> 8), (uint8_t)whole_size(node)};
     const uint8_t short_identifier[] = {(uint8_t)(node->short_identifier << 3)};
-    softcard_tlv_append(inner, 0x82, kf_view_of(descriptor, node->kind == FILE_RECORDS ? 5 : 2));
+    softcard_tlv_append(inner, 0x82, kf_view_of(descriptor, node->kind == SOFTCARD_FILE_RECORDS ? 5 : 2));
     softcard_tlv_append(inner, 0x83, KF_VIEW(identifier));
     softcard_tlv_append(inner, 0x8A, KF_VIEW(life_cycle));
     softcard_tlv_append(inner, 0x8C, KF_VIEW(attributes));
@@ -149,10 +110,10 @@ static softcard_status answer_parameters(softcard_request *request, size_t index
 {
     if (request->command.p2 == 0x0C) return SW_OK;
     KF_CLEANUP(kf_buffer_clear) kf_buffer inner = KF_BUFFER_INIT;
-    if (nodes[index].kind == FILE_DIRECTORY)
-        append_directory_parameters(index, &inner);
+    if (softcard_file_nodes[index].kind == SOFTCARD_FILE_DIRECTORY)
+        append_directory_parameters(request->card->state, index, &inner);
     else
-        append_file_parameters(request->card->state, &nodes[index], &inner);
+        append_file_parameters(request->card->state, &softcard_file_nodes[index], &inner);
     if (kf_buffer_status(&inner) != KF_OK) return SW_INTERNAL;
     softcard_tlv_append(request->response, 0x62, kf_buffer_view(&inner));
     return SW_OK;
@@ -160,8 +121,9 @@ static softcard_status answer_parameters(softcard_request *request, size_t index
 
 static bool find_child(size_t directory, uint16_t identifier, size_t *ret_index)
 {
-    for (size_t i = 1; i < NODE_COUNT; i++) {
-        if (nodes[i].parent != directory || nodes[i].identifier != identifier) continue;
+    for (size_t i = 1; i < softcard_file_node_count; i++) {
+        if (softcard_file_nodes[i].parent != directory || softcard_file_nodes[i].identifier != identifier)
+            continue;
         *ret_index = i;
         return true;
     }
@@ -172,16 +134,17 @@ static bool find_child(size_t directory, uint16_t identifier, size_t *ret_index)
 static bool find_by_identifier(size_t directory, uint16_t identifier, size_t *ret_index)
 {
     size_t found;
-    if (identifier == nodes[MASTER_FILE].identifier) {
-        *ret_index = MASTER_FILE;
+    if (identifier == softcard_file_nodes[SOFTCARD_MASTER_FILE].identifier) {
+        *ret_index = SOFTCARD_MASTER_FILE;
         return true;
     }
-    if (identifier == nodes[directory].identifier) {
+    if (identifier == softcard_file_nodes[directory].identifier) {
         *ret_index = directory;
         return true;
     }
     if (find_child(directory, identifier, ret_index)) return true;
-    if (find_child(nodes[directory].parent, identifier, &found) && nodes[found].kind == FILE_DIRECTORY) {
+    if (find_child(softcard_file_nodes[directory].parent, identifier, &found) &&
+        softcard_file_nodes[found].kind == SOFTCARD_FILE_DIRECTORY) {
         *ret_index = found;
         return true;
     }
@@ -196,7 +159,8 @@ static softcard_status find_by_path(size_t start, kf_view path, size_t *ret_inde
     while (!kf_cursor_at_end(&cursor)) {
         uint16_t identifier;
         if (kf_cursor_u16(&cursor, &identifier) != KF_OK) return SW_WRONG_LENGTH;
-        if (nodes[here].kind != FILE_DIRECTORY || !find_child(here, identifier, &here)) return SW_NOT_FOUND;
+        if (softcard_file_nodes[here].kind != SOFTCARD_FILE_DIRECTORY || !find_child(here, identifier, &here))
+            return SW_NOT_FOUND;
     }
     *ret_index = here;
     return SW_OK;
@@ -204,12 +168,12 @@ static softcard_status find_by_path(size_t start, kf_view path, size_t *ret_inde
 
 static void go_to(softcard_channel *channel, size_t index)
 {
-    if (nodes[index].kind == FILE_DIRECTORY) {
+    if (softcard_file_nodes[index].kind == SOFTCARD_FILE_DIRECTORY) {
         channel->position.directory = (uint8_t)index;
         channel->position.elementary = SOFTCARD_NO_FILE;
         return;
     }
-    channel->position.directory = nodes[index].parent;
+    channel->position.directory = softcard_file_nodes[index].parent;
     channel->position.elementary = (uint8_t)index;
 }
 
@@ -219,14 +183,14 @@ static softcard_status find_selected(const softcard_request *request, size_t *re
     size_t directory = request->channel->position.directory;
     switch (command->p1) {
     case 0x00: {
-        uint16_t identifier = nodes[MASTER_FILE].identifier;
+        uint16_t identifier = softcard_file_nodes[SOFTCARD_MASTER_FILE].identifier;
         kf_cursor cursor = kf_cursor_of(command->data);
         if (command->data.size != 0 && command->data.size != 2) return SW_WRONG_LENGTH;
         if (command->data.size == 2 && kf_cursor_u16(&cursor, &identifier) != KF_OK) return SW_WRONG_LENGTH;
         return find_by_identifier(directory, identifier, ret_index) ? SW_OK : SW_NOT_FOUND;
     }
-    case 0x03: *ret_index = nodes[directory].parent; return SW_OK;
-    case 0x08: return find_by_path(MASTER_FILE, command->data, ret_index);
+    case 0x03: *ret_index = softcard_file_nodes[directory].parent; return SW_OK;
+    case 0x08: return find_by_path(SOFTCARD_MASTER_FILE, command->data, ret_index);
     case 0x09: return find_by_path(directory, command->data, ret_index);
     default: return SW_WRONG_P1P2;
     }
@@ -247,25 +211,28 @@ softcard_status softcard_file_select(softcard_request *request)
     return answer_parameters(request, index);
 }
 
-softcard_status softcard_usim_select(softcard_request *request)
+softcard_status softcard_application_file_select(softcard_request *request)
 {
     softcard_channel *channel = request->channel;
-    softcard_channel_forget(channel);
+    size_t index;
+    if (!softcard_file_find_application(request->command.data, &index)) return SW_NOT_FOUND;
+    if (channel != &request->card->remote) softcard_channel_forget(channel);
     channel->files_selected = true;
     channel->application = softcard_issuer(request->card->state)->aid;
-    go_to(channel, USIM);
-    return answer_parameters(request, USIM);
+    go_to(channel, index);
+    return answer_parameters(request, index);
 }
 
 softcard_status softcard_file_status(softcard_request *request)
 {
+    const softcard_aid *application;
     if (request->command.p1 > 0x02) return SW_WRONG_P1P2;
     switch (request->command.p2) {
     case 0x00:
     case 0x0C: return answer_parameters(request, request->channel->position.directory);
     case 0x01:
-        if (request->channel->position.directory == USIM)
-            softcard_tlv_append(request->response, 0x84, softcard_aid_view(&softcard_usim_aid));
+        application = softcard_file_nodes[request->channel->position.directory].application;
+        if (application != NULL) softcard_tlv_append(request->response, 0x84, softcard_aid_view(application));
         return SW_OK;
     default: return SW_WRONG_P1P2;
     }
@@ -273,44 +240,47 @@ softcard_status softcard_file_status(softcard_request *request)
 
 /* The file that a READ or UPDATE means: the current one, or one of the current directory by its short
  * identifier, which becomes the current one. */
-static softcard_status find_target(softcard_request *request, uint8_t short_identifier, file_kind kind,
-                                   const file_node **ret_node)
+static softcard_status find_target(softcard_request *request, uint8_t short_identifier,
+                                   softcard_file_kind kind, const softcard_file_node **ret_node)
 {
     softcard_position *position = &request->channel->position;
     if (short_identifier != 0) {
         size_t found = 1;
-        while (found < NODE_COUNT && (nodes[found].parent != position->directory ||
-                                      nodes[found].short_identifier != short_identifier))
+        while (found < softcard_file_node_count &&
+               (softcard_file_nodes[found].parent != position->directory ||
+                softcard_file_nodes[found].short_identifier != short_identifier))
             found++;
-        if (found == NODE_COUNT) return SW_NOT_FOUND;
+        if (found == softcard_file_node_count) return SW_NOT_FOUND;
         position->elementary = (uint8_t)found;
     }
     if (position->elementary == SOFTCARD_NO_FILE) return SW_NO_EF;
-    if (nodes[position->elementary].kind != kind) return SW_INCOMPATIBLE_FILE;
-    *ret_node = &nodes[position->elementary];
+    if (softcard_file_nodes[position->elementary].kind != kind) return SW_INCOMPATIBLE_FILE;
+    *ret_node = &softcard_file_nodes[position->elementary];
     return SW_OK;
 }
 
-static softcard_status find_binary(softcard_request *request, const file_node **ret_node, size_t *ret_offset)
+static softcard_status find_binary(softcard_request *request, const softcard_file_node **ret_node,
+                                   size_t *ret_offset)
 {
     uint8_t p1 = request->command.p1;
     bool by_short_identifier = (p1 & 0x80U) != 0;
     size_t offset = by_short_identifier ? request->command.p2 : (size_t)(p1 << 8 | request->command.p2);
     if (by_short_identifier && (p1 & 0x60U) != 0) return SW_WRONG_P1P2;
     softcard_status status =
-        find_target(request, by_short_identifier ? p1 & 0x1FU : 0, FILE_TRANSPARENT, ret_node);
+        find_target(request, by_short_identifier ? p1 & 0x1FU : 0, SOFTCARD_FILE_TRANSPARENT, ret_node);
     if (status != SW_OK) return status;
     if (offset >= (*ret_node)->size) return SW_OFFSET;
     *ret_offset = offset;
     return SW_OK;
 }
 
-static softcard_status find_record(softcard_request *request, const file_node **ret_node, size_t *ret_offset)
+static softcard_status find_record(softcard_request *request, const softcard_file_node **ret_node,
+                                   size_t *ret_offset)
 {
     uint8_t number = request->command.p1;
     uint8_t p2 = request->command.p2;
     if ((p2 & 0x07U) != RECORD_ABSOLUTE) return SW_WRONG_P1P2;
-    softcard_status status = find_target(request, (uint8_t)(p2 >> 3), FILE_RECORDS, ret_node);
+    softcard_status status = find_target(request, (uint8_t)(p2 >> 3), SOFTCARD_FILE_RECORDS, ret_node);
     if (status != SW_OK) return status;
     if (number == 0 || number > (*ret_node)->records) return SW_RECORD_NOT_FOUND;
     *ret_offset = (size_t)(number - 1) * (*ret_node)->size;
@@ -319,7 +289,7 @@ static softcard_status find_record(softcard_request *request, const file_node **
 
 static softcard_status read_file(softcard_request *request, bool records)
 {
-    const file_node *node;
+    const softcard_file_node *node;
     size_t offset;
     softcard_status status =
         records ? find_record(request, &node, &offset) : find_binary(request, &node, &offset);
@@ -334,7 +304,7 @@ static softcard_status read_file(softcard_request *request, bool records)
 
 static softcard_status update_file(softcard_request *request, bool records)
 {
-    const file_node *node;
+    const softcard_file_node *node;
     size_t offset;
     softcard_status status =
         records ? find_record(request, &node, &offset) : find_binary(request, &node, &offset);
@@ -349,14 +319,15 @@ static softcard_status update_file(softcard_request *request, bool records)
 
 bool softcard_is_file_instruction(uint8_t instruction)
 {
-    return instruction == INS_VERIFY || instruction == INS_READ_BINARY || instruction == INS_READ_RECORD ||
-           instruction == INS_UPDATE_BINARY || instruction == INS_UPDATE_RECORD;
+    return softcard_is_pin_instruction(instruction) || instruction == INS_READ_BINARY ||
+           instruction == INS_READ_RECORD || instruction == INS_UPDATE_BINARY ||
+           instruction == INS_UPDATE_RECORD;
 }
 
 softcard_status softcard_file_command(softcard_request *request)
 {
+    if (softcard_is_pin_instruction(request->command.instruction)) return softcard_pin_command(request);
     switch (request->command.instruction) {
-    case INS_VERIFY: return softcard_verify_pin(request);
     case INS_READ_BINARY: return read_file(request, false);
     case INS_READ_RECORD: return read_file(request, true);
     case INS_UPDATE_BINARY: return update_file(request, false);

@@ -1,6 +1,5 @@
 #include <string.h>
 
-#include "crypto/digest.h"
 #include "softcard/card.h"
 #include "softcard/content.h"
 #include "softcard/registry.h"
@@ -39,7 +38,7 @@ static kf_code split_fields(kf_view data, size_t count, install_fields *ret_fiel
     memset(&fields, 0, sizeof fields);
     for (size_t i = 0; i < count; i++) {
         fields.before_token = kf_view_part(data, 0, data.size - cursor.rest.size);
-        KF_TRY(softcard_counted_next(&cursor, &fields.items[i]));
+        KF_TRY(softcard_field_next(&cursor, &fields.items[i]));
     }
     if (!kf_cursor_at_end(&cursor)) return KF_ERR_TLV;
     *ret_fields = fields;
@@ -88,7 +87,8 @@ static softcard_status install_for_load(softcard_request *request)
     if (status == SW_OK) status = check_quota(request, fields.items[PARAMETERS], TAG_CODE_SIZE);
     if (status != SW_OK) return status;
     size_t hash_size = fields.items[HASH].size;
-    if (hash_size != 0 && hash_size != KF_SHA1_SIZE && hash_size != KF_DIGEST_SIZE) return SW_WRONG_DATA;
+    kf_hash_algorithm hash;
+    if (hash_size != 0 && !softcard_load_file_hash_find(hash_size, &hash)) return SW_WRONG_DATA;
     if (hash_size > 0) memcpy(series.hash, fields.items[HASH].data, hash_size);
     series.hash_size = (uint8_t)hash_size;
     if (softcard_load_file_find(state, &series.load_file) != NULL ||
@@ -124,6 +124,8 @@ static softcard_status read_parameters(kf_view field, softcard_application *appl
     kf_code code = softcard_tlv_find(field, TAG_PARAMETERS, &parameters);
     if (code != KF_OK) return SW_WRONG_DATA;
     if (application->kind != SOFTCARD_DOMAIN || parameters.size == 0) return SW_OK;
+    /* One byte is older cards' own: whether the domain takes what is extradited to it. */
+    if (parameters.size == 1) return SW_OK;
     code = softcard_tlv_find(parameters, TAG_SECURE_CHANNEL, &channel);
     if (code == KF_ERR_NOT_FOUND) return SW_OK;
     if (code != KF_OK || channel.size != INSTALL_SECURE_CHANNEL) return SW_WRONG_DATA;
@@ -173,6 +175,7 @@ static softcard_status install_for_install(softcard_request *request)
     softcard_application *place = softcard_application_add(state);
     if (place == NULL) return SW_NO_SPACE;
     *place = made;
+    if (softcard_has_privilege(place, SOFTCARD_PRIVILEGE_CARD_RESET)) softcard_give_card_reset(state, place);
     const softcard_aid names[] = {made.load_file, made.aid};
     return softcard_confirm(request, names, sizeof names / sizeof names[0]);
 }
@@ -184,6 +187,11 @@ static bool governs(const softcard_request *request, const softcard_aid *aid, co
     const softcard_aid *domain = &request->application->aid;
     return softcard_may_manage(request->application) || softcard_aid_equal(owner, domain) ||
            softcard_aid_equal(aid, domain);
+}
+
+static bool asks_for_card_reset(kf_view privileges)
+{
+    return privileges.size > 0 && (privileges.data[0] & SOFTCARD_PRIVILEGE_CARD_RESET >> 16) != 0;
 }
 
 /* 11.5.2.3.3: two empty fields, application, privileges, parameters, token. */
@@ -199,8 +207,13 @@ static softcard_status install_for_make_selectable(softcard_request *request)
     softcard_status status = softcard_authorise(request, fields.before_token, fields.items[TOKEN]);
     if (status != SW_OK) return status;
     if (!governs(request, &application->aid, &application->domain)) return SW_CONDITIONS;
-    if (application->life_cycle != SOFTCARD_INSTALLED) return SW_CONDITIONS;
-    application->life_cycle = SOFTCARD_SELECTABLE;
+    /* Also for what can be selected already, to select it at every reset (6.6.2.4). */
+    bool for_reset = asks_for_card_reset(fields.items[PRIVILEGES]);
+    bool is_selectable =
+        application->life_cycle >= SOFTCARD_SELECTABLE && (application->life_cycle & SOFTCARD_LOCKED) == 0;
+    if (application->life_cycle != SOFTCARD_INSTALLED && !(for_reset && is_selectable)) return SW_CONDITIONS;
+    if (for_reset) softcard_give_card_reset(request->card->state, application);
+    if (!is_selectable) application->life_cycle = SOFTCARD_SELECTABLE;
     const softcard_aid names[] = {application->load_file, application->aid};
     return softcard_confirm(request, names, sizeof names / sizeof names[0]);
 }
@@ -264,6 +277,8 @@ static softcard_status install_for_registry_update(softcard_request *request)
     if (fields.items[PRIVILEGES].size > 0)
         status = softcard_privileges_read(fields.items[PRIVILEGES], application);
     if (status != SW_OK) return status;
+    if (asks_for_card_reset(fields.items[PRIVILEGES]))
+        softcard_give_card_reset(request->card->state, application);
     if (moves) return extradite(request, &aid, &target);
     const softcard_aid names[] = {application->domain, aid, application->domain};
     return softcard_confirm(request, names, sizeof names / sizeof names[0]);

@@ -3,11 +3,12 @@
 #include <string.h>
 
 #include <keyfill/kcv.h>
+#include <keyfill/signature.h>
 
-#include "softcard/card.h"
-#include "softcard/tlv.h"
+#include "softcard/public_keys.h"
 
-enum { KEY_SIZE_MAX = 32, SCP02_KEY_SIZE = 16, VERSION_MAX = 0x7F };
+enum { KEY_SIZE_MAX = 64, SCP02_KEY_SIZE = 16, VERSION_MAX = 0x7F };
+enum { CHANNEL_VERSION_MAX = 0x6F, PSK_SIZE_MIN = 16 };
 
 bool softcard_key_type_is_des(uint8_t type)
 {
@@ -23,6 +24,8 @@ kf_algorithm softcard_key_algorithm(uint8_t type)
 softcard_status softcard_key_type_check(uint8_t type, size_t size)
 {
     if (type == SOFTCARD_KEY_TYPE_AES) return size == 16 || size == 24 || size == 32 ? SW_OK : SW_WRONG_DATA;
+    if (type == SOFTCARD_KEY_TYPE_PSK)
+        return size >= PSK_SIZE_MIN && size <= KEY_SIZE_MAX ? SW_OK : SW_WRONG_DATA;
     if (!softcard_key_type_is_des(type)) return SW_ALGORITHM;
     return size == 16 || size == 24 ? SW_OK : SW_WRONG_DATA;
 }
@@ -123,7 +126,7 @@ softcard_status softcard_new_key_add(softcard_new_keys *keys, kf_cipher *key_enc
     if (arrived->data.size != padded_size(arrived->size, kf_cipher_block_size(key_encryption)))
         return SW_WRONG_DATA;
     if (arrived->identifier == 0 || arrived->identifier > VERSION_MAX) return SW_WRONG_DATA;
-    KF_CLEANUP(kf_wipe_block32) uint8_t plain[KEY_SIZE_MAX];
+    KF_CLEANUP(kf_wipe_block64) uint8_t plain[KEY_SIZE_MAX];
     if (decrypt_key(key_encryption, arrived->data, plain) != KF_OK) return SW_INTERNAL;
     softcard_key *key = &keys->keys[keys->count];
     *key = (softcard_key){.identifier = arrived->identifier, .type = arrived->type};
@@ -132,10 +135,20 @@ softcard_status softcard_new_key_add(softcard_new_keys *keys, kf_cipher *key_enc
     return SW_OK;
 }
 
+/* What a card maker left ends with the first keys that can open a channel in its place; keys for other
+ * purposes (11.1.9) leave it. */
+static bool takes_the_initial_place(const softcard_new_keys *keys)
+{
+    softcard_key_set made = {.key_count = keys->count};
+    memcpy(made.keys, keys->keys, sizeof made.keys);
+    return keys->version <= CHANNEL_VERSION_MAX && softcard_key_set_protocol(&made) != 0;
+}
+
 static softcard_status add_keys(softcard_new_keys *keys, softcard_application *domain)
 {
     softcard_key_set *set = softcard_key_set_find(domain, keys->version);
-    softcard_key_set *initial = softcard_key_set_find(domain, SOFTCARD_KEY_VERSION_INITIAL);
+    softcard_key_set *initial =
+        takes_the_initial_place(keys) ? softcard_key_set_find(domain, SOFTCARD_KEY_VERSION_INITIAL) : NULL;
     if (set != NULL) {
         if (set->key_count + keys->count > SOFTCARD_KEYS_MAX) return SW_NO_SPACE;
         for (size_t i = 0; i < keys->count; i++)
@@ -171,8 +184,9 @@ static softcard_status replace_keys(softcard_new_keys *keys, softcard_applicatio
     for (size_t i = 0; i < keys->count; i++) {
         const softcard_key *present = softcard_key_find(set, keys->keys[i].identifier);
         if (present == NULL) return SW_REFERENCE_NOT_FOUND;
+        bool same_size = kf_secret_size(present->value) == kf_secret_size(keys->keys[i].value);
         if (present->type != keys->keys[i].type ||
-            kf_secret_size(present->value) != kf_secret_size(keys->keys[i].value))
+            (!same_size && !softcard_key_type_is_public(present->type)))
             return SW_WRONG_DATA;
     }
     for (size_t i = 0; i < keys->count; i++) {
@@ -203,109 +217,63 @@ softcard_status softcard_new_keys_commit(softcard_new_keys *keys, softcard_appli
     return status;
 }
 
-/* 11.2.2.3.2: by version and identifier, or a whole version. The issuer's last set stays: without it the card
- * could never be opened again. */
-softcard_status softcard_key_sets_delete(softcard_application *domain, uint8_t version, uint8_t identifier)
+static void remove_key(softcard_application *domain, softcard_key_set *set, size_t place)
 {
-    softcard_key_set *set = softcard_key_set_find(domain, version);
-    if (set == NULL) return SW_REFERENCE_NOT_FOUND;
-    bool last = domain->key_set_count == 1 && domain->kind == SOFTCARD_ISSUER_DOMAIN;
-    if (last) return SW_CONDITIONS;
-    if (identifier == 0) {
-        remove_set(domain, set);
-        return SW_OK;
-    }
-    for (size_t i = 0; i < set->key_count; i++) {
-        if (set->keys[i].identifier != identifier) continue;
-        kf_secret_free(&set->keys[i].value);
-        memmove(&set->keys[i], &set->keys[i + 1], (set->key_count - i - 1) * sizeof set->keys[0]);
-        set->key_count--;
-        memset(&set->keys[set->key_count], 0, sizeof set->keys[0]);
-        if (set->key_count == 0) remove_set(domain, set);
-        return SW_OK;
-    }
-    return SW_REFERENCE_NOT_FOUND;
+    kf_secret_free(&set->keys[place].value);
+    memmove(&set->keys[place], &set->keys[place + 1], (set->key_count - place - 1) * sizeof set->keys[0]);
+    set->key_count--;
+    memset(&set->keys[set->key_count], 0, sizeof set->keys[0]);
+    if (set->key_count == 0) remove_set(domain, set);
 }
 
-/* Card makers' tools write a key in two ways: with the clear length before the cryptogram (Amendment D 7.2:
- * `88 11 10 …`), and without (`88 10 …`, `80 10 …`). */
-static void split_key_data(kf_view field, size_t block, softcard_key_cryptogram *arrived)
+static bool remove_key_by_identifier(softcard_application *domain, softcard_key_set *set, uint8_t identifier)
 {
-    arrived->size = field.size;
-    arrived->data = field;
-    if (field.size % block != 1) return;
-    arrived->size = field.data[0];
-    arrived->data = kf_view_part(field, 1, field.size - 1);
+    for (size_t i = 0; i < set->key_count; i++) {
+        if (set->keys[i].identifier != identifier) continue;
+        remove_key(domain, set, i);
+        return true;
+    }
+    return false;
+}
+
+static bool opens_a_channel(const softcard_application *domain)
+{
+    for (size_t i = 0; i < domain->key_set_count; i++)
+        if (can_open_channel(domain, &domain->key_sets[i])) return true;
+    return false;
+}
+
+/* 11.2.2.3.2: by version and identifier, a whole version, or one identifier of all versions. The last keys
+ * that open the issuer's channel stay: without them the card could never be opened again. */
+softcard_status softcard_key_sets_delete(softcard_application *domain, uint8_t version, uint8_t identifier)
+{
+    bool found = false;
+    for (size_t i = domain->key_set_count; i-- > 0;) {
+        softcard_key_set *set = &domain->key_sets[i];
+        if (version != 0 && set->version != version) continue;
+        if (identifier == 0) {
+            remove_set(domain, set);
+            found = true;
+        } else {
+            found = remove_key_by_identifier(domain, set, identifier) || found;
+        }
+    }
+    if (!found) return SW_REFERENCE_NOT_FOUND;
+    return domain->kind == SOFTCARD_ISSUER_DOMAIN && !opens_a_channel(domain) ? SW_CONDITIONS : SW_OK;
 }
 
 kf_code softcard_key_check_value(const softcard_key *key, kf_buffer *output)
 {
     kf_kcv value;
+    if (softcard_key_type_is_public(key->type)) return KF_OK;
+    if (key->type == SOFTCARD_KEY_TYPE_PSK) {
+        /* Amendment B 3.9.1: the beginning of the SHA-1. */
+        KF_CLEANUP(kf_buffer_clear) kf_buffer digest = KF_BUFFER_INIT;
+        KF_TRY(kf_hash(KF_HASH_SHA1, kf_secret_expose(key->value), &digest));
+        kf_buffer_append(output, kf_view_part(kf_buffer_view(&digest), 0, sizeof value.bytes));
+        return kf_buffer_status(output);
+    }
     KF_TRY(kf_kcv_compute(softcard_key_algorithm(key->type), key->value, KF_KCV_GLOBALPLATFORM, &value));
     kf_buffer_append_bytes(output, value.bytes, sizeof value.bytes);
     return kf_buffer_status(output);
-}
-
-static softcard_status check_key_check_value(const softcard_key *key, kf_view given)
-{
-    if (given.size == 0) return SW_OK;
-    KF_CLEANUP(kf_buffer_clear) kf_buffer value = KF_BUFFER_INIT;
-    if (softcard_key_check_value(key, &value) != KF_OK) return SW_INTERNAL;
-    return kf_view_equal(given, kf_buffer_view(&value)) ? SW_OK : SW_CHECK_VALUE;
-}
-
-/* One key data field (11.8.2.3.1): type, length, data, length of the check value, check value. */
-static softcard_status read_key(kf_cursor *cursor, uint8_t identifier, kf_cipher *key_encryption,
-                                softcard_new_keys *keys)
-{
-    softcard_key_cryptogram arrived = {.identifier = identifier};
-    kf_view field;
-    kf_view check_value;
-    if (kf_cursor_u8(cursor, &arrived.type) != KF_OK || softcard_counted_next(cursor, &field) != KF_OK ||
-        softcard_counted_next(cursor, &check_value) != KF_OK)
-        return SW_WRONG_DATA;
-    if (key_encryption == NULL) return SW_CONDITIONS;
-    split_key_data(field, kf_cipher_block_size(key_encryption), &arrived);
-    softcard_status status = softcard_new_key_add(keys, key_encryption, &arrived);
-    if (status == SW_OK) status = check_key_check_value(&keys->keys[keys->count - 1], check_value);
-    return status;
-}
-
-softcard_status softcard_put_key(softcard_request *request)
-{
-    const softcard_command *command = &request->command;
-    bool several = (command->p2 & 0x80U) != 0;
-    uint8_t identifier = command->p2 & 0x7FU;
-    /* A key that goes on in a further command (b8 of P1) would be longer than any that this card takes. */
-    if ((command->p1 & 0x80U) != 0 || identifier == 0) return SW_WRONG_P1P2;
-    KF_CLEANUP(softcard_new_keys_clear) softcard_new_keys keys = {.replaced_version = command->p1};
-    kf_cursor cursor = kf_cursor_of(command->data);
-    if (kf_cursor_u8(&cursor, &keys.version) != KF_OK) return SW_WRONG_DATA;
-    do {
-        softcard_status status =
-            read_key(&cursor, identifier, request->channel->secure.key_encryption, &keys);
-        if (status != SW_OK) return status;
-        identifier++;
-    } while (several && !kf_cursor_at_end(&cursor));
-    if (!kf_cursor_at_end(&cursor)) return SW_WRONG_DATA;
-    kf_buffer_append_u8(request->response, keys.version);
-    for (size_t i = 0; i < keys.count; i++)
-        if (softcard_key_check_value(&keys.keys[i], request->response) != KF_OK) return SW_INTERNAL;
-    return softcard_new_keys_commit(&keys, request->application);
-}
-
-void softcard_key_information(const softcard_application *domain, kf_buffer *output)
-{
-    for (size_t i = 0; i < domain->key_set_count; i++) {
-        const softcard_key_set *set = &domain->key_sets[i];
-        for (size_t key = 0; key < set->key_count; key++) {
-            const uint8_t structure[] = {0xC0,
-                                         4,
-                                         set->keys[key].identifier,
-                                         set->version,
-                                         set->keys[key].type,
-                                         (uint8_t)kf_secret_size(set->keys[key].value)};
-            kf_buffer_append(output, KF_VIEW(structure));
-        }
-    }
 }

@@ -15,8 +15,10 @@ enum {
     SOFTCARD_KEY_DEK = 3,
     SOFTCARD_KEY_TYPE_DES = 0x80,     /* mode of operation implied; 81 to 84: named */
     SOFTCARD_KEY_TYPE_DES_MAX = 0x84, /* DES in CBC mode */
+    SOFTCARD_KEY_TYPE_PSK = 0x85,     /* of TLS; the card only keeps it */
     SOFTCARD_KEY_TYPE_AES = 0x88,
-    SOFTCARD_KEY_VERSION_INITIAL = 0xFF, /* of keys that a card maker leaves; the first PUT KEY ends them */
+    SOFTCARD_KEY_VERSION_INITIAL =
+        0xFF, /* of keys that a card maker leaves; the first of the issuer's end them */
 };
 
 /* Keys on their way into a set; `count` of them own a value. */
@@ -53,12 +55,13 @@ softcard_status softcard_new_key_add(softcard_new_keys *keys, kf_cipher *key_enc
 void softcard_new_keys_clear(softcard_new_keys *keys);
 /* Adds or replaces all of them, or changes nothing. On success the values belong to the domain. */
 softcard_status softcard_new_keys_commit(softcard_new_keys *keys, softcard_application *domain);
+/* Version or identifier 0: any. The caller takes the domain back where it does not succeed. */
 softcard_status softcard_key_sets_delete(softcard_application *domain, uint8_t version, uint8_t identifier);
 
 softcard_status softcard_put_key(struct softcard_request *request);
 /* Appends key information data structures C0 (GlobalPlatform 11.3.3.1). */
 void softcard_key_information(const softcard_application *domain, kf_buffer *output);
-/* Appends the three bytes of the key check value. */
+/* Appends the three bytes of the key check value; a public key has none. */
 kf_code softcard_key_check_value(const softcard_key *key, kf_buffer *output) KF_MUST_USE;
 
 #endif

@@ -156,25 +156,36 @@ static softcard_status check_dap_blocks(softcard_request *request, const load_pa
             softcard_application_find(request->card->state, &parts->blocks[i].domain);
         if (domain == NULL || !softcard_has_privilege(domain, SOFTCARD_PRIVILEGE_DAP))
             return SW_REFERENCE_NOT_FOUND;
-        kf_code code =
-            softcard_signature_check(domain, SOFTCARD_DAP_KEY_VERSION,
-                                     kf_view_of(series->hash, series->hash_size), parts->blocks[i].signature);
+        kf_code code = softcard_dap_check(domain, kf_view_of(series->hash, series->hash_size),
+                                          parts->blocks[i].signature);
         if (code == KF_ERR_NOT_FOUND) return SW_REFERENCE_NOT_FOUND;
         if (code != KF_OK) return SW_SECURITY_STATUS;
     }
     return SW_OK;
 }
 
-/* The hash of the load file data block: SHA-1 or SHA-256, by its length (B.3). */
+bool softcard_load_file_hash_find(size_t size, kf_hash_algorithm *ret_algorithm)
+{
+    static const kf_hash_algorithm algorithms[] = {KF_HASH_SHA1, KF_HASH_SHA256, KF_HASH_SHA384,
+                                                   KF_HASH_SHA512};
+    for (size_t i = 0; i < sizeof algorithms / sizeof algorithms[0]; i++) {
+        if (kf_hash_size(algorithms[i]) != size) continue;
+        *ret_algorithm = algorithms[i];
+        return true;
+    }
+    return false;
+}
+
+/* The hash of the load file data block; its length says which (C.2). */
 static softcard_status check_hash(const softcard_load_series *series, kf_view data)
 {
-    uint8_t hash[KF_DIGEST_SIZE];
+    KF_CLEANUP(kf_buffer_clear) kf_buffer hash = KF_BUFFER_INIT;
+    kf_hash_algorithm algorithm;
     if (series->hash_size == 0) return SW_OK;
-    kf_code code =
-        series->hash_size == KF_SHA1_SIZE ? kf_sha1_of_emv_option_b(data, hash) : kf_sha256(data, hash);
-    if (code != KF_OK) return SW_INTERNAL;
+    if (!softcard_load_file_hash_find(series->hash_size, &algorithm)) return SW_INTERNAL;
+    if (kf_hash(algorithm, data, &hash) != KF_OK) return SW_INTERNAL;
     kf_view given = kf_view_of(series->hash, series->hash_size);
-    return kf_view_equal(given, kf_view_of(hash, series->hash_size)) ? SW_OK : SW_WRONG_DATA;
+    return kf_view_equal(given, kf_buffer_view(&hash)) ? SW_OK : SW_WRONG_DATA;
 }
 
 static softcard_status register_load_file(softcard_request *request)

@@ -18,6 +18,10 @@ typedef struct softcard_kind_of_card {
     uint8_t failure_limit;
     bool counts_unfinished;
     bool extended_length;
+    const char *platform_version; /* of GlobalPlatform */
+    const char *life_cycle;       /* of the card, as delivered */
+    bool tells_management_data;   /* in the answer to SELECT */
+    bool has_published_sets;      /* with the published test keys: more of them (provision_domains.c) */
 } softcard_kind_of_card;
 
 /* `name` NULL or empty: the usual card. KF_ERR_CONFIGURATION names those that there are. */

@@ -1,4 +1,4 @@
-/* PIN1 and ADM1 (ETSI TS 102 221 9.5, 11.1.9). */
+/* PINs and the administrative code (TS 102 221 9, 11.1.9 to 11.1.13). */
 #ifndef KEYFILL_SOFTCARD_PINS_H
 #define KEYFILL_SOFTCARD_PINS_H
 
@@ -6,6 +6,8 @@
 
 struct softcard_request;
 
-softcard_status softcard_verify_pin(struct softcard_request *request);
+bool softcard_is_pin_instruction(uint8_t instruction);
+/* VERIFY, CHANGE, DISABLE, ENABLE, UNBLOCK. */
+softcard_status softcard_pin_command(struct softcard_request *request);
 
 #endif

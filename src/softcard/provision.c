@@ -1,10 +1,8 @@
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <keyfill/hex.h>
 
-#include "softcard/file_system.h"
 #include "softcard/provision_parts.h"
 #include "softcard/registry.h"
 
@@ -27,123 +25,11 @@ kf_code softcard_read_byte(const char *text, const char *name, uint8_t *ret_byte
     return KF_OK;
 }
 
-/* Digits two to a byte, the first one low (TS 102 221 13.2; TS 31.102 4.2.2); the rest is F. */
-static kf_code pack_swapped(const char *digits, const char *name, kf_view prefix, uint8_t *bytes, size_t size,
-                            kf_error *error)
-{
-    size_t count = strlen(digits);
-    if (count > 2 * size - prefix.size)
-        return kf_fail(error, KF_ERR_CONFIGURATION, "%s: \"%s\" has %zu digits, %zu fit", name, digits, count,
-                       2 * size - prefix.size);
-    memset(bytes, 0xFF, size);
-    for (size_t i = 0; i < count + prefix.size; i++) {
-        char character = i < prefix.size ? (char)prefix.data[i] : digits[i - prefix.size];
-        if (!isxdigit((unsigned char)character))
-            return kf_fail(error, KF_ERR_CONFIGURATION, "%s: \"%s\" holds something else than digits", name,
-                           digits);
-        const char text[] = {'0', character, '\0'};
-        uint8_t nibble;
-        KF_TRY(kf_fail_plain(error, kf_hex_decode(text, &nibble, 1)));
-        bytes[i / 2] = (uint8_t)(i % 2 == 0 ? (bytes[i / 2] & 0xF0U) | nibble
-                                            : (bytes[i / 2] & 0x0FU) | (unsigned)nibble << 4);
-    }
-    return KF_OK;
-}
-
-/* EF.IMSI: length, then a nibble of parity and identity type before the digits. */
-static kf_code write_imsi(softcard_state *state, const char *imsi, kf_error *error)
-{
-    uint8_t *file = state->files[SOFTCARD_EF_IMSI];
-    memset(file, 0xFF, SOFTCARD_IMSI_SIZE);
-    if (imsi == NULL || imsi[0] == '\0') return KF_OK;
-    const char *parity = strlen(imsi) % 2 == 1 ? "9" : "1";
-    KF_TRY(pack_swapped(imsi, "imsi", kf_view_of_text(parity), file + 1, SOFTCARD_IMSI_SIZE - 1, error));
-    file[0] = (uint8_t)(strlen(imsi) / 2 + 1);
-    return KF_OK;
-}
-
-/* EF.MSISDN (TS 31.102 4.2.26): no alpha identifier, then length, type of number, digits. */
-static kf_code write_msisdn(softcard_state *state, const char *msisdn, kf_error *error)
-{
-    enum { ALPHA = SOFTCARD_MSISDN_RECORD - 14, DIGIT_BYTES = 10, INTERNATIONAL = 0x91 };
-    uint8_t *file = state->files[SOFTCARD_EF_MSISDN];
-    memset(file, 0xFF, (size_t)SOFTCARD_MSISDN_RECORD * SOFTCARD_MSISDN_RECORDS);
-    if (msisdn == NULL || msisdn[0] == '\0') return KF_OK;
-    const char *digits = msisdn[0] == '+' ? msisdn + 1 : msisdn;
-    KF_TRY(pack_swapped(digits, "msisdn", kf_view_of(NULL, 0), file + ALPHA + 2, DIGIT_BYTES, error));
-    file[ALPHA] = (uint8_t)(1 + (strlen(digits) + 1) / 2);
-    file[ALPHA + 1] = INTERNATIONAL;
-    return KF_OK;
-}
-
-static kf_code write_spn(softcard_state *state, const char *spn, kf_error *error)
-{
-    uint8_t *file = state->files[SOFTCARD_EF_SPN];
-    size_t size = strlen(spn);
-    if (size > SOFTCARD_SPN_SIZE - 1)
-        return kf_fail(error, KF_ERR_CONFIGURATION, "spn: \"%s\" is longer than %d characters", spn,
-                       SOFTCARD_SPN_SIZE - 1);
-    memset(file, 0xFF, SOFTCARD_SPN_SIZE);
-    file[0] = 0x01;
-    memcpy(file + 1, spn, size);
-    return KF_OK;
-}
-
-/* EF.DIR (TS 102 221 13.1): one application template, of the USIM. */
-static void write_directory(softcard_state *state)
-{
-    uint8_t *file = state->files[SOFTCARD_EF_DIR];
-    memset(file, 0xFF, SOFTCARD_DIR_RECORD);
-    const uint8_t head[] = {0x61, (uint8_t)(2 + softcard_usim_aid.size + 6), 0x4F, softcard_usim_aid.size};
-    const uint8_t label[] = {0x50, 0x04, 'U', 'S', 'I', 'M'};
-    memcpy(file, head, sizeof head);
-    memcpy(file + sizeof head, softcard_usim_aid.bytes, softcard_usim_aid.size);
-    memcpy(file + sizeof head + softcard_usim_aid.size, label, sizeof label);
-}
-
-/* Sixteen hexadecimal digits are the eight bytes themselves; anything shorter is text padded with FF
- * (TS 102 221 9.5.1). */
-static kf_code write_pin(softcard_pin *pin, const char *text, const char *name, kf_error *error)
-{
-    KF_TRY(kf_fail_plain(error, kf_secret_new_zero(SOFTCARD_PIN_SIZE, &pin->value)));
-    uint8_t *value = kf_secret_expose_writable(pin->value);
-    size_t size = strlen(text);
-    if (size == 2 * SOFTCARD_PIN_SIZE && kf_hex_decode(text, value, SOFTCARD_PIN_SIZE) == KF_OK) return KF_OK;
-    if (size == 0 || size > SOFTCARD_PIN_SIZE)
-        return kf_fail(error, KF_ERR_CONFIGURATION,
-                       "%s: %zu characters; 1 to %d, or %d hexadecimal digits, are a code", name, size,
-                       SOFTCARD_PIN_SIZE, 2 * SOFTCARD_PIN_SIZE);
-    memset(value, 0xFF, SOFTCARD_PIN_SIZE);
-    memcpy(value, text, size);
-    return KF_OK;
-}
-
-static kf_code write_files(const softcard_blueprint *blueprint, softcard_state *state, kf_error *error)
-{
-    memset(state->files, 0xFF, sizeof state->files);
-    KF_TRY(pack_swapped(softcard_text_or(blueprint->iccid, ""), "iccid", kf_view_of(NULL, 0),
-                        state->files[SOFTCARD_EF_ICCID], SOFTCARD_ICCID_SIZE, error));
-    KF_TRY(write_imsi(state, blueprint->imsi, error));
-    KF_TRY(write_msisdn(state, blueprint->msisdn, error));
-    KF_TRY(write_spn(state, softcard_text_or(blueprint->spn, "keyfill"), error));
-    write_directory(state);
-    uint8_t pin1_tries = blueprint->pin1_tries != 0 ? blueprint->pin1_tries : SOFTCARD_DEFAULT_PIN1_TRIES;
-    uint8_t adm1_tries = blueprint->adm1_tries != 0 ? blueprint->adm1_tries : SOFTCARD_DEFAULT_ADM1_TRIES;
-    if (pin1_tries > 15 || adm1_tries > 15)
-        return kf_fail(error, KF_ERR_CONFIGURATION,
-                       "pin1_tries, adm1_tries: 1 to 15 (a status word shows one digit)");
-    state->pins[SOFTCARD_PIN1].tries_left = state->pins[SOFTCARD_PIN1].try_limit = pin1_tries;
-    state->pins[SOFTCARD_ADM1].tries_left = state->pins[SOFTCARD_ADM1].try_limit = adm1_tries;
-    KF_TRY(write_pin(&state->pins[SOFTCARD_PIN1], softcard_text_or(blueprint->pin1, "1234"), "pin1", error));
-    return write_pin(&state->pins[SOFTCARD_ADM1], softcard_text_or(blueprint->adm1, "88888888"), "adm1",
-                     error);
-}
-
 /* Key diversification data and CPLC: as given, or made of the ICCID so that they differ from card to card. */
 static kf_code write_identity(const softcard_blueprint *blueprint, softcard_state *state, kf_error *error)
 {
     char digits[ICCID_DIGITS_MAX + 1];
-    const char *iccid = softcard_text_or(blueprint->iccid, "");
+    const char *iccid = softcard_provision_iccid(blueprint);
     size_t count = strlen(iccid);
     memset(digits, 'F', ICCID_DIGITS_MAX);
     digits[ICCID_DIGITS_MAX] = '\0';
@@ -216,6 +102,10 @@ static kf_code write_personality(const softcard_provisioning *provisioning, kf_e
     if (personality->logical_channels > SOFTCARD_LOGICAL_CHANNELS_MAX)
         return kf_fail(error, KF_ERR_CONFIGURATION, "logical_channels: %u; 1 to %d, the basic one counted",
                        personality->logical_channels, SOFTCARD_LOGICAL_CHANNELS_MAX);
+    personality->tells_management_data = kind->tells_management_data;
+    if (kf_hex_decode(kind->platform_version, personality->platform_version,
+                      sizeof personality->platform_version) != KF_OK)
+        return kf_fail(error, KF_ERR_CONFIGURATION, "personality: \"%s\" has no version", kind->name);
     personality->memory = blueprint->memory != 0 ? blueprint->memory : kind->memory;
     if (personality->memory > SOFTCARD_MEMORY_MAX)
         return kf_fail(error, KF_ERR_CONFIGURATION, "memory: %u bytes; at most %d", personality->memory,
@@ -244,15 +134,13 @@ kf_code softcard_provision(const softcard_blueprint *blueprint, softcard_state *
 {
     KF_CLEANUP(softcard_state_free) softcard_state *state = NULL;
     KF_TRY(kf_fail_plain(error, softcard_state_new(&state)));
-    if (blueprint->iccid == NULL)
-        return kf_fail(error, KF_ERR_CONFIGURATION, "iccid: missing; every card has one");
     if (blueprint->issuer == NULL)
         return kf_fail(error, KF_ERR_CONFIGURATION,
                        "issuer: missing; its keys come from keys, master_key or published-test-keys");
     softcard_provisioning provisioning = {.blueprint = blueprint, .state = state};
     KF_TRY(softcard_kind_of_card_find(blueprint->personality, &provisioning.kind, error));
     KF_TRY(write_personality(&provisioning, error));
-    KF_TRY(write_files(blueprint, state, error));
+    KF_TRY(softcard_provision_files(&provisioning, error));
     KF_TRY(write_identity(blueprint, state, error));
     KF_TRY(softcard_provision_adm1(&provisioning, error));
     KF_TRY(softcard_provision_domain(&provisioning, blueprint->issuer, error));

@@ -6,6 +6,7 @@
 
 #include "softcard/key_sets.h"
 #include "softcard/provision_parts.h"
+#include "softcard/public_keys.h"
 #include "softcard/registry.h"
 #include "softcard/secure_channel.h"
 
@@ -87,7 +88,7 @@ static kf_code diversified_key(const softcard_provisioning *provisioning, const 
                        "diversification: missing beside %s; for example sp800-108-aes(role,kdd/hex)",
                        maker->name);
     KF_TRY(kf_diversification_parse(maker->diversification, &diversification, error));
-    const kf_field fields[] = {{"kdd", kdd}, {"iccid", softcard_text_or(provisioning->blueprint->iccid, "")}};
+    const kf_field fields[] = {{"kdd", kdd}, {"iccid", softcard_provision_iccid(provisioning->blueprint)}};
     return kf_diversify(diversification, maker->algorithm, master_key,
                         (kf_fields){fields, sizeof fields / sizeof fields[0]}, (kf_key_role)role, ret_key,
                         error);
@@ -133,24 +134,12 @@ static kf_code check_version(uint8_t version, kf_error *error)
     return kf_fail(error, KF_ERR_CONFIGURATION, "key_version: %02X is neither 01 to 7F nor FF", version);
 }
 
-static kf_code write_channel_keys(const softcard_provisioning *provisioning,
-                                  const softcard_domain_blueprint *blueprint, softcard_application *domain,
-                                  kf_error *error)
+/* Three keys of one type, as the blueprint gives them. */
+static kf_code write_key_set(const softcard_provisioning *provisioning,
+                             const softcard_domain_blueprint *blueprint, uint8_t type, softcard_key_set *set,
+                             kf_error *error)
 {
     static const uint8_t roles[] = {SOFTCARD_KEY_ENC, SOFTCARD_KEY_MAC, SOFTCARD_KEY_DEK};
-    int ways = (blueprint->keys != NULL) + (blueprint->master_key != NULL) + blueprint->published_test_keys;
-    if (ways == 0 && domain->kind == SOFTCARD_DOMAIN) return KF_OK;
-    if (ways != 1)
-        return kf_fail(
-            error, KF_ERR_CONFIGURATION,
-            "exactly one of keys, master_key and published-test-keys gives a domain its keys; %d do", ways);
-    softcard_key_set *set = &domain->key_sets[domain->key_set_count];
-    const char *version = softcard_text_or(blueprint->key_version, provisioning->kind->key_version);
-    KF_TRY(softcard_read_byte(version, "key_version", &set->version, error));
-    KF_TRY(check_version(set->version, error));
-    domain->key_set_count++;
-    uint8_t type =
-        (domain->protocols & SOFTCARD_HAS_SCP02) != 0 ? SOFTCARD_KEY_TYPE_DES : SOFTCARD_KEY_TYPE_AES;
     const maker_key maker = {"master_key", blueprint->master_key, blueprint->diversification,
                              softcard_key_algorithm(type)};
     for (size_t i = 0; i < sizeof roles; i++) {
@@ -173,6 +162,75 @@ static kf_code write_channel_keys(const softcard_provisioning *provisioning,
     return KF_OK;
 }
 
+static kf_code write_channel_keys(const softcard_provisioning *provisioning,
+                                  const softcard_domain_blueprint *blueprint, softcard_application *domain,
+                                  kf_error *error)
+{
+    int ways = (blueprint->keys != NULL) + (blueprint->master_key != NULL) + blueprint->published_test_keys;
+    if (ways == 0 && domain->kind == SOFTCARD_DOMAIN) return KF_OK;
+    if (ways != 1)
+        return kf_fail(
+            error, KF_ERR_CONFIGURATION,
+            "exactly one of keys, master_key and published-test-keys gives a domain its keys; %d do", ways);
+    softcard_key_set *set = &domain->key_sets[domain->key_set_count];
+    const char *version = softcard_text_or(blueprint->key_version, provisioning->kind->key_version);
+    KF_TRY(softcard_read_byte(version, "key_version", &set->version, error));
+    KF_TRY(check_version(set->version, error));
+    domain->key_set_count++;
+    bool has_scp02 = (domain->protocols & SOFTCARD_HAS_SCP02) != 0;
+    return write_key_set(provisioning, blueprint, has_scp02 ? SOFTCARD_KEY_TYPE_DES : SOFTCARD_KEY_TYPE_AES,
+                         set, error);
+}
+
+/* What some kinds of card come with beside that: the published test keys also as keys of SCP03, and as keys
+ * of remote management (KIc, KID, KIK; TS 102 225 A.1). */
+static kf_code write_published_sets(const softcard_provisioning *provisioning,
+                                    const softcard_domain_blueprint *blueprint, softcard_application *domain,
+                                    kf_error *error)
+{
+    static const struct {
+        uint8_t version;
+        uint8_t type;
+    } sets[] = {{0x30, SOFTCARD_KEY_TYPE_AES}, {0x01, SOFTCARD_KEY_TYPE_DES}, {0x02, SOFTCARD_KEY_TYPE_AES}};
+    if (!provisioning->kind->has_published_sets || !blueprint->published_test_keys) return KF_OK;
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        if (softcard_key_set_find(domain, sets[i].version) != NULL) continue;
+        softcard_key_set *set = &domain->key_sets[domain->key_set_count++];
+        set->version = sets[i].version;
+        KF_TRY(write_key_set(provisioning, blueprint, sets[i].type, set, error));
+    }
+    return KF_OK;
+}
+
+static bool read_public_key(const char *text, softcard_key *key)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer first = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer second = KF_BUFFER_INIT;
+    char *copy = strdup(text);
+    if (copy == NULL) return false;
+    char *colon = strchr(copy, ':');
+    bool is_rsa = key->type == SOFTCARD_KEY_TYPE_RSA_MODULUS;
+    bool good = is_rsa == (colon != NULL);
+    if (good && is_rsa) {
+        *colon = '\0';
+        good = kf_hex_decode_append(colon + 1, &second) == KF_OK;
+    }
+    good = good && kf_hex_decode_append(copy, &first) == KF_OK;
+    free(copy);
+    if (!good) return false;
+    return (is_rsa ? softcard_public_key_rsa(kf_buffer_view(&first), kf_buffer_view(&second), key)
+                   : softcard_public_key_ec(kf_buffer_view(&first), key)) == SW_OK;
+}
+
+static bool read_further_key(const char *text, softcard_key *key)
+{
+    if (softcard_key_type_is_public(key->type)) return read_public_key(text, key);
+    if (kf_hex_decode_secret(text, &key->value) != KF_OK) return false;
+    if (softcard_key_type_check(key->type, kf_secret_size(key->value)) == SW_OK) return true;
+    kf_secret_free(&key->value);
+    return false;
+}
+
 static kf_code write_further_key(const softcard_key_blueprint *blueprint, softcard_application *domain,
                                  kf_error *error)
 {
@@ -190,18 +248,18 @@ static kf_code write_further_key(const softcard_key_blueprint *blueprint, softca
     if (set != NULL && (set->key_count == SOFTCARD_KEYS_MAX || softcard_key_find(set, identifier) != NULL))
         return kf_fail(error, KF_ERR_CONFIGURATION, "more_keys: key %02X of version %02X is there already",
                        identifier, version);
-    KF_CLEANUP(kf_secret_free) kf_secret *value = NULL;
-    if (kf_hex_decode_secret(blueprint->key, &value) != KF_OK ||
-        softcard_key_type_check(type, kf_secret_size(value)) != SW_OK || identifier == 0)
-        return kf_fail(error, KF_ERR_CONFIGURATION,
-                       "more_keys: key %02X of version %02X is no key of type %02X in hexadecimal",
-                       identifier, version, type);
+    softcard_key key = {.identifier = identifier, .type = type};
+    if (identifier == 0 || !read_further_key(blueprint->key, &key))
+        return kf_fail(
+            error, KF_ERR_CONFIGURATION,
+            "more_keys: key %02X of version %02X is no key of type %02X in hexadecimal (A1: modulus "
+            "and exponent with a colon between)",
+            identifier, version, type);
     if (set == NULL) {
         set = &domain->key_sets[domain->key_set_count++];
         set->version = version;
     }
-    set->keys[set->key_count++] = (softcard_key){identifier, type, value};
-    value = NULL;
+    set->keys[set->key_count++] = key;
     return KF_OK;
 }
 
@@ -236,6 +294,19 @@ static kf_code write_privileges(const softcard_domain_blueprint *blueprint, soft
     return KF_OK;
 }
 
+/* What a card can be delivered in (5.1.1). */
+static kf_code read_card_state(const char *text, uint8_t *ret_state, kf_error *error)
+{
+    uint8_t state;
+    KF_TRY(softcard_read_byte(text, "life_cycle", &state, error));
+    if (state != SOFTCARD_CARD_OP_READY && state != SOFTCARD_CARD_INITIALIZED &&
+        state != SOFTCARD_CARD_SECURED)
+        return kf_fail(error, KF_ERR_CONFIGURATION,
+                       "life_cycle: %s is none of 01 (OP_READY), 07 (INITIALIZED), 0F (SECURED)", text);
+    *ret_state = state;
+    return KF_OK;
+}
+
 kf_code softcard_provision_domain(const softcard_provisioning *provisioning,
                                   const softcard_domain_blueprint *blueprint, kf_error *error)
 {
@@ -246,7 +317,10 @@ kf_code softcard_provision_domain(const softcard_provisioning *provisioning,
     domain->kind = is_issuer ? SOFTCARD_ISSUER_DOMAIN : SOFTCARD_DOMAIN;
     KF_TRY(write_aid(provisioning, blueprint, domain, error));
     domain->domain = state->applications[0].aid;
-    domain->life_cycle = is_issuer ? SOFTCARD_CARD_SECURED : SOFTCARD_SELECTABLE;
+    domain->life_cycle = SOFTCARD_SELECTABLE;
+    if (is_issuer)
+        KF_TRY(read_card_state(softcard_text_or(blueprint->life_cycle, provisioning->kind->life_cycle),
+                               &domain->life_cycle, error));
     if (!is_issuer) {
         domain->load_file = softcard_domain_load_file;
         domain->module = softcard_domain_module;
@@ -254,6 +328,7 @@ kf_code softcard_provision_domain(const softcard_provisioning *provisioning,
     KF_TRY(write_privileges(blueprint, domain, error));
     KF_TRY(softcard_provision_protocols(provisioning, blueprint, domain, error));
     KF_TRY(write_channel_keys(provisioning, blueprint, domain, error));
+    if (is_issuer) KF_TRY(write_published_sets(provisioning, blueprint, domain, error));
     for (unsigned i = 0; i < blueprint->more_keys_count; i++)
         KF_TRY(write_further_key(&blueprint->more_keys[i], domain, error));
     if (!is_issuer && domain->key_set_count > 0) domain->life_cycle = SOFTCARD_PERSONALIZED;

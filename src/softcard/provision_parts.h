@@ -1,5 +1,5 @@
-/* The parts of softcard_provision: files and identity in provision.c, domains and keys in
- * provision_domains.c. */
+/* The parts of softcard_provision: files in provision_files.c, identity and behaviour in provision.c, domains
+ * and keys in provision_domains.c. */
 #ifndef KEYFILL_SOFTCARD_PROVISION_PARTS_H
 #define KEYFILL_SOFTCARD_PROVISION_PARTS_H
 
@@ -25,6 +25,10 @@ kf_code softcard_provision_protocols(const softcard_provisioning *provisioning,
 /* The issuer domain, or a supplementary one. */
 kf_code softcard_provision_domain(const softcard_provisioning *provisioning,
                                   const softcard_domain_blueprint *blueprint, kf_error *error) KF_MUST_USE;
+/* Contents of the files, PINs. */
+kf_code softcard_provision_files(const softcard_provisioning *provisioning, kf_error *error) KF_MUST_USE;
+/* The digits that the card has. */
+const char *softcard_provision_iccid(const softcard_blueprint *blueprint);
 /* ADM1 from a master key, where the blueprint gives one. */
 kf_code softcard_provision_adm1(const softcard_provisioning *provisioning, kf_error *error) KF_MUST_USE;
 

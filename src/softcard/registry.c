@@ -90,6 +90,22 @@ softcard_status softcard_privileges_read(kf_view field, softcard_application *ap
     return SW_OK;
 }
 
+void softcard_give_card_reset(softcard_state *state, softcard_application *application)
+{
+    const uint8_t bit = SOFTCARD_PRIVILEGE_CARD_RESET >> 16;
+    for (size_t i = 0; i < state->application_count; i++)
+        state->applications[i].privileges[0] &= (uint8_t)~bit;
+    application->privileges[0] |= bit;
+}
+
+softcard_application *softcard_default_application(softcard_state *state)
+{
+    for (size_t i = 1; i < state->application_count; i++)
+        if (softcard_has_privilege(&state->applications[i], SOFTCARD_PRIVILEGE_CARD_RESET))
+            return &state->applications[i];
+    return softcard_issuer(state);
+}
+
 bool softcard_is_ancestor(softcard_state *state, const softcard_application *domain,
                           const softcard_application *application)
 {

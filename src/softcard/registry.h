@@ -45,6 +45,10 @@ bool softcard_has_privilege(const softcard_application *application, uint32_t pr
 /* Privileges as INSTALL gives them, one or three bytes, into `application`; those that do not go together or
  * with its kind are refused (11.1.2). SW_OK or SW_WRONG_DATA. */
 softcard_status softcard_privileges_read(kf_view field, softcard_application *application);
+/* Card Reset (6.6.2.4) belongs to one application: `application` has it from now on. */
+void softcard_give_card_reset(softcard_state *state, softcard_application *application);
+/* The application that a reset selects: the one with Card Reset. */
+softcard_application *softcard_default_application(softcard_state *state);
 /* Whether `domain` is above `application`, directly or further up. */
 bool softcard_is_ancestor(softcard_state *state, const softcard_application *domain,
                           const softcard_application *application);

@@ -23,8 +23,10 @@ typedef struct sms_header {
 bool softcard_remote_target_is_known(const uint8_t target[3])
 {
     bool is_issuer = target[0] == 0 && target[1] == 0 && target[2] == 0;
-    /* TS 101 220 annex D: the UICC's shared files, and those of the SIM and USIM. */
-    bool is_files = target[0] == 0xB0 && target[1] == 0x00 && target[2] <= 0x1F;
+    /* TS 101 220 annex D: the UICC's shared files, and those of the SIM and USIM; from B00120 on for scripts
+     * in expanded form. */
+    bool is_files = target[0] == 0xB0 && ((target[1] == 0x00 && target[2] <= 0x1F) ||
+                                          (target[1] == 0x01 && target[2] >= 0x20 && target[2] <= 0x3F));
     return is_issuer || is_files;
 }
 

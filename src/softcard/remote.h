@@ -1,5 +1,5 @@
 /* Remote management over the air, card side: ENVELOPE (SMS-PP download) with a command packet of ETSI
- * TS 102 225, commands of TS 102 226 in compact form, response packet. */
+ * TS 102 225, commands of TS 102 226, response packet. */
 #ifndef KEYFILL_SOFTCARD_REMOTE_H
 #define KEYFILL_SOFTCARD_REMOTE_H
 
@@ -33,12 +33,19 @@ typedef enum softcard_remote_status {
     SOFTCARD_REMOTE_LEVEL = 0x0A,
 } softcard_remote_status;
 
+/* CC or RC. */
+typedef struct softcard_remote_check {
+    size_t size;
+    uint8_t bytes[SOFTCARD_REMOTE_MAC];
+} softcard_remote_check;
+
 /* A command packet with its security taken off; its keys stay for the response. */
 typedef struct softcard_remote_packet {
     uint8_t security[2]; /* SPI */
     uint8_t target[3];   /* TAR */
     uint8_t counter[SOFTCARD_REMOTE_COUNTER_SIZE];
-    uint8_t key_version; /* of KID, or of KIc where there is no MAC */
+    uint8_t key_version;         /* of KID, or of KIc where there is no MAC */
+    uint8_t integrity_reference; /* KID */
     kf_cipher *encryption;
     kf_cipher *mac;
     kf_cipher *key_encryption; /* KIK */

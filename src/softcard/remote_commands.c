@@ -3,6 +3,7 @@
 #include "softcard/card.h"
 #include "softcard/registry.h"
 #include "softcard/remote.h"
+#include "softcard/remote_script.h"
 
 enum {
     INS_GET_RESPONSE = 0xC0,
@@ -13,14 +14,6 @@ enum {
     INS_STATUS = 0xF2,
     RESPONSE_DATA_MAX = 245,
 };
-
-/* What a packet has done so far. `waiting` is for GET RESPONSE. */
-typedef struct remote_run {
-    uint8_t count;
-    softcard_status last;
-    kf_buffer waiting;
-    kf_buffer answer;
-} remote_run;
 
 static bool has_only_le(uint8_t class_byte, uint8_t instruction)
 {
@@ -50,7 +43,7 @@ static kf_code next_command(kf_cursor *script, softcard_command *command)
     return KF_OK;
 }
 
-static softcard_status fetch(remote_run *run, const softcard_command *command)
+static softcard_status fetch(softcard_remote_run *run, const softcard_command *command)
 {
     size_t there = run->waiting.size;
     if (there == 0) return SW_CONDITIONS;
@@ -60,12 +53,12 @@ static softcard_status fetch(remote_run *run, const softcard_command *command)
     return SW_OK;
 }
 
-static bool is_good(softcard_status status)
+bool softcard_remote_is_good(softcard_status status)
 {
     return status == SW_OK || status >> 8 == 0x61 || status >> 8 == 0x62 || status >> 8 == 0x63;
 }
 
-static softcard_status run_one(softcard_request *request, remote_run *run)
+softcard_status softcard_remote_run_one(softcard_request *request, softcard_remote_run *run, bool holds)
 {
     const softcard_command *command = &request->command;
     kf_buffer_truncate(&run->answer, 0);
@@ -73,7 +66,7 @@ static softcard_status run_one(softcard_request *request, remote_run *run)
     kf_buffer_truncate(&run->waiting, 0);
     request->response = &run->answer;
     softcard_status status = softcard_run_remote(request);
-    bool waits = command->data.size > 0 && run->answer.size > 0 && is_good(status);
+    bool waits = holds && run->answer.size > 0 && softcard_remote_is_good(status);
     if (!waits) return status;
     kf_buffer_append(&run->waiting, kf_buffer_view(&run->answer));
     kf_buffer_truncate(&run->answer, 0);
@@ -97,24 +90,35 @@ static void prepare(softcard *card, softcard_remote_packet *packet)
     packet->key_encryption = NULL;
 }
 
-softcard_status softcard_remote_execute(softcard *card, softcard_remote_packet *packet, kf_buffer *result)
+/* TS 102 226 5.1: the last status word and the last answer. */
+static kf_code execute_compact(softcard *card, kf_view commands, softcard_remote_run *run, kf_buffer *result)
 {
-    remote_run run = {.last = SW_OK};
-    kf_cursor script = kf_cursor_of(kf_buffer_view(&packet->commands));
-    prepare(card, packet);
-    while (!kf_cursor_at_end(&script) && is_good(run.last) && run.count < UINT8_MAX) {
+    kf_cursor script = kf_cursor_of(commands);
+    while (!kf_cursor_at_end(&script) && softcard_remote_is_good(run->last) && run->count < UINT8_MAX) {
         softcard_request request = {.card = card, .channel = &card->remote};
         bool is_whole = next_command(&script, &request.command) == KF_OK;
-        run.last = is_whole ? run_one(&request, &run) : SW_WRONG_LENGTH;
-        run.count++;
+        run->last = is_whole ? softcard_remote_run_one(&request, run, request.command.data.size > 0)
+                             : SW_WRONG_LENGTH;
+        run->count++;
         if (!is_whole) break;
     }
+    kf_buffer_append_u8(result, (uint8_t)run->count);
+    kf_buffer_append_u16(result, run->last);
+    kf_buffer_append(result, kf_view_part(kf_buffer_view(&run->answer), 0, RESPONSE_DATA_MAX - 3));
+    return kf_buffer_status(result);
+}
+
+softcard_status softcard_remote_execute(softcard *card, softcard_remote_packet *packet, kf_buffer *result)
+{
+    softcard_remote_run run = {.last = SW_OK};
+    kf_view commands = kf_buffer_view(&packet->commands);
+    prepare(card, packet);
+    kf_code code = softcard_remote_is_expanded(commands)
+                       ? softcard_remote_execute_expanded(card, commands, &run, result)
+                       : execute_compact(card, commands, &run, result);
     softcard_secure_channel_end(&card->remote.secure);
-    kf_buffer_append_u8(result, run.count);
-    kf_buffer_append_u16(result, run.last);
-    kf_buffer_append(result, kf_view_part(kf_buffer_view(&run.answer), 0, RESPONSE_DATA_MAX - 3));
-    bool complete = kf_buffer_status(result) == KF_OK && kf_buffer_status(&run.answer) == KF_OK &&
-                    kf_buffer_status(&run.waiting) == KF_OK;
+    bool complete =
+        code == KF_OK && kf_buffer_status(&run.answer) == KF_OK && kf_buffer_status(&run.waiting) == KF_OK;
     kf_buffer_clear(&run.answer);
     kf_buffer_clear(&run.waiting);
     return complete ? SW_OK : SW_INTERNAL;

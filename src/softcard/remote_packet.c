@@ -10,6 +10,7 @@
 enum {
     INTEGRITY_MASK = 0x03,
     INTEGRITY_NONE = 0x00,
+    INTEGRITY_REDUNDANCY = 0x01,
     INTEGRITY_MAC = 0x02,
     CIPHERED = 0x04,
     COUNTER_MASK = 0x18,
@@ -68,6 +69,33 @@ static kf_code compute_mac(kf_cipher *cipher, kf_view message, uint8_t ret_mac[S
     return KF_OK;
 }
 
+/* Redundancy checks, by the low half of KID (5.1.3): ISO/IEC 13239, least significant bit first. */
+static void compute_redundancy(uint8_t reference, kf_view message, softcard_remote_check *ret_check)
+{
+    enum { CRC_32 = 0x05 };
+    bool is_long = (reference & 0x0FU) == CRC_32;
+    const uint32_t polynomial = is_long ? 0xEDB88320U : 0x8408U;
+    uint32_t value = is_long ? 0xFFFFFFFFU : 0xFFFFU;
+    for (size_t i = 0; i < 8 * message.size; i++) {
+        uint32_t bit = (uint32_t)message.data[i / 8] >> i % 8 & 1U;
+        value = ((value ^ bit) & 1U) != 0 ? value >> 1 ^ polynomial : value >> 1;
+    }
+    ret_check->size = is_long ? 4 : 2;
+    for (size_t i = 0; i < ret_check->size; i++)
+        ret_check->bytes[i] = (uint8_t)(~value >> 8 * (ret_check->size - 1 - i));
+}
+
+/* CC or RC over `message`; nothing for INTEGRITY_NONE. `kind` as the first byte of SPI codes it. */
+static kf_code compute_check(const softcard_remote_packet *packet, uint8_t kind, kf_view message,
+                             softcard_remote_check *ret_check)
+{
+    ret_check->size = 0;
+    if (kind == INTEGRITY_REDUNDANCY) compute_redundancy(packet->integrity_reference, message, ret_check);
+    if (kind != INTEGRITY_MAC) return KF_OK;
+    ret_check->size = SOFTCARD_REMOTE_MAC;
+    return compute_mac(packet->mac, message, ret_check->bytes);
+}
+
 typedef struct packet_parts {
     uint8_t length[2]; /* CPL */
     kf_view header;    /* CHL, SPI, KIc, KID, TAR */
@@ -107,20 +135,22 @@ static kf_code decrypt(softcard_remote_packet *packet, kf_view secured, kf_buffe
     return kf_cipher_cbc_decrypt(packet->encryption, NULL, secured, output);
 }
 
-/* 5.1.4: over everything but the MAC itself, with the padding. */
-static kf_code check_mac(softcard_remote_packet *packet, const packet_parts *parts, kf_view plain)
+/* 5.1.4: over everything but the check itself, with the padding. */
+static kf_code verify_check(const softcard_remote_packet *packet, const packet_parts *parts, kf_view plain)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer message = KF_BUFFER_INIT;
-    uint8_t mac[SOFTCARD_REMOTE_MAC];
-    if (parts->mac_size != sizeof mac) return KF_ERR_AUTHENTICATION;
+    softcard_remote_check check;
+    uint8_t kind = packet->security[0] & INTEGRITY_MASK;
     kf_buffer_append(&message, KF_VIEW(parts->length));
     kf_buffer_append(&message, parts->header);
     kf_buffer_append(&message, kf_view_part(plain, 0, COUNTED_HEADER));
-    kf_buffer_append(&message, kf_view_part(plain, COUNTED_HEADER + sizeof mac, plain.size));
+    kf_buffer_append(&message, kf_view_part(plain, COUNTED_HEADER + parts->mac_size, plain.size));
     KF_TRY(kf_buffer_status(&message));
-    KF_TRY(compute_mac(packet->mac, kf_buffer_view(&message), mac));
-    return kf_equal_constant_time(mac, plain.data + COUNTED_HEADER, sizeof mac) ? KF_OK
-                                                                                : KF_ERR_AUTHENTICATION;
+    KF_TRY(compute_check(packet, kind, kf_buffer_view(&message), &check));
+    if (parts->mac_size != check.size ||
+        !kf_equal_constant_time(check.bytes, plain.data + COUNTED_HEADER, check.size))
+        return KF_ERR_AUTHENTICATION;
+    return KF_OK;
 }
 
 static kf_code find_keys(softcard_state *state, softcard_remote_packet *packet, uint8_t kic, uint8_t kid)
@@ -129,6 +159,7 @@ static kf_code find_keys(softcard_state *state, softcard_remote_packet *packet, 
     bool macs = (packet->security[0] & INTEGRITY_MASK) == INTEGRITY_MAC ||
                 (packet->security[1] & RESPONSE_INTEGRITY) == RESPONSE_MAC;
     packet->key_version = macs ? kid >> 4 : kic >> 4;
+    packet->integrity_reference = kid;
     if (ciphers) KF_TRY(key_cipher(state, kic, KEY_KIC, &packet->encryption));
     if (macs) KF_TRY(key_cipher(state, kid, KEY_KID, &packet->mac));
     kf_code code = key_cipher(state, (uint8_t)(packet->key_version << 4), KEY_KIK, &packet->key_encryption);
@@ -138,8 +169,8 @@ static kf_code find_keys(softcard_state *state, softcard_remote_packet *packet, 
 /* At least what the card asks for, in each of the three respects. */
 static bool meets_minimum(uint8_t given, uint8_t minimum)
 {
-    bool integrity =
-        (minimum & INTEGRITY_MASK) == INTEGRITY_NONE || (given & INTEGRITY_MASK) == INTEGRITY_MAC;
+    /* None, RC, CC are coded in the order of their strength. */
+    bool integrity = (given & INTEGRITY_MASK) >= (minimum & INTEGRITY_MASK);
     return integrity && (given & CIPHERED) >= (minimum & CIPHERED) &&
            (given & COUNTER_MASK) >= (minimum & COUNTER_MASK);
 }
@@ -175,11 +206,11 @@ static softcard_remote_status check_packet(softcard_state *state, softcard_remot
     if (find_keys(state, packet, parts->header.data[3], parts->header.data[4]) != KF_OK)
         return SOFTCARD_REMOTE_SECURITY;
     if (!softcard_remote_target_is_known(packet->target)) return SOFTCARD_REMOTE_UNKNOWN_TARGET;
-    if (integrity != INTEGRITY_NONE && integrity != INTEGRITY_MAC) return SOFTCARD_REMOTE_SECURITY;
+    if (integrity > INTEGRITY_MAC) return SOFTCARD_REMOTE_SECURITY;
     if (decrypt(packet, parts->secured, &plain) != KF_OK) return SOFTCARD_REMOTE_CIPHERING;
     memcpy(packet->counter, plain.data, sizeof packet->counter);
     kf_view bytes = kf_buffer_view(&plain);
-    if (integrity == INTEGRITY_MAC && check_mac(packet, parts, bytes) != KF_OK)
+    if (integrity != INTEGRITY_NONE && verify_check(packet, parts, bytes) != KF_OK)
         return SOFTCARD_REMOTE_MAC_FAILED;
     if (!meets_minimum(packet->security[0], state->personality.remote_minimum_security))
         return SOFTCARD_REMOTE_LEVEL;
@@ -211,9 +242,13 @@ kf_code softcard_remote_respond(softcard_remote_packet *packet, softcard_remote_
     uint8_t wish = packet->security[1] & RESPONSE_MASK;
     bool failed = status != SOFTCARD_REMOTE_OK;
     if (wish != RESPONSE_ALWAYS && !(wish == RESPONSE_ON_ERROR && failed)) return KF_OK;
-    bool macs = (packet->security[1] & RESPONSE_INTEGRITY) == RESPONSE_MAC && packet->mac != NULL;
+    uint8_t kind = (packet->security[1] & RESPONSE_INTEGRITY) >> 2;
+    /* Where no key was found for it, the answer says so without. */
+    if (kind > INTEGRITY_MAC || (kind == INTEGRITY_MAC && packet->mac == NULL)) kind = INTEGRITY_NONE;
     bool ciphers = (packet->security[1] & RESPONSE_CIPHERED) != 0 && packet->encryption != NULL;
-    size_t mac_size = macs ? SOFTCARD_REMOTE_MAC : 0;
+    softcard_remote_check check;
+    KF_TRY(compute_check(packet, kind, kf_view_of(NULL, 0), &check));
+    size_t mac_size = check.size;
     size_t secured = SOFTCARD_REMOTE_COUNTER_SIZE + 2 + mac_size + data.size;
     size_t block = ciphers ? kf_cipher_block_size(packet->encryption) : 1;
     size_t padding = (block - secured % block) % block;
@@ -229,11 +264,10 @@ kf_code softcard_remote_respond(softcard_remote_packet *packet, softcard_remote_
     kf_buffer_append(&message, data);
     kf_buffer_append_fill(&message, 0, padding);
     KF_TRY(kf_buffer_status(&message));
-    uint8_t mac[SOFTCARD_REMOTE_MAC];
-    if (macs) KF_TRY(compute_mac(packet->mac, kf_buffer_view(&message), mac));
+    KF_TRY(compute_check(packet, kind, kf_buffer_view(&message), &check));
     size_t start = response->size;
     kf_buffer_append_bytes(response, message.data, head);
-    kf_buffer_append_bytes(response, mac, mac_size);
+    kf_buffer_append_bytes(response, check.bytes, check.size);
     kf_buffer_append_bytes(response, message.data + head, message.size - head);
     KF_TRY(kf_buffer_status(response));
     if (!ciphers) return KF_OK;

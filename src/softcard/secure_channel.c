@@ -7,6 +7,7 @@
 #include "softcard/registry.h"
 #include "softcard/scp02_card.h"
 #include "softcard/scp03_card.h"
+#include "softcard/tlv.h"
 
 enum { SEQUENCE_COUNTER_MAX = 0xFFFFFF, SCP02_SEQUENCE_COUNTER_MAX = 0xFFFF };
 
@@ -247,30 +248,98 @@ static bool is_answered_with_mac(softcard_status status)
     return status == SW_OK || status >> 8 == 0x62 || status >> 8 == 0x63;
 }
 
-/* Amendment D 6.2.5: an error carries no R-MAC, a warning does. */
-softcard_status softcard_wrap(softcard_secure_channel *secure, softcard_status status, kf_buffer *response)
+static kf_code protect_scp03(softcard_secure_channel *secure, softcard_status status, kf_buffer *response)
 {
-    if (secure->phase != SOFTCARD_SESSION || !is_answered_with_mac(status)) return status;
-    kf_code code = KF_OK;
     if ((secure->level & SOFTCARD_LEVEL_RESPONSE_ENCRYPTION) != 0)
-        code = softcard_scp03_encrypt_response(secure, response);
-    if (code == KF_OK && (secure->level & SOFTCARD_LEVEL_RESPONSE_MAC) != 0)
-        code = softcard_scp03_mac_response(secure, status, response);
+        KF_TRY(softcard_scp03_encrypt_response(secure, response));
+    return softcard_scp03_mac_response(secure, status, response);
+}
+
+static kf_code protect_scp02(softcard_request *request, softcard_status status)
+{
+    softcard_secure_channel *secure = &request->channel->secure;
+    size_t plain_size = request->response->size;
+    KF_TRY(softcard_scp02_mac_response(secure, &request->command, status, request->response));
+    if (secure->holds_response_macs && !secure->returns_response_mac)
+        kf_buffer_truncate(request->response, plain_size);
+    return KF_OK;
+}
+
+static void end_response_macs(softcard_secure_channel *secure)
+{
+    secure->level &= (uint8_t)~secure->begun_level;
+    secure->begun_level = 0;
+    secure->holds_response_macs = false;
+    secure->ends_response_macs = false;
+}
+
+/* Amendment D 6.2.5: an error carries no R-MAC, a warning does. */
+softcard_status softcard_wrap_answer(softcard_request *request, softcard_status status)
+{
+    softcard_secure_channel *secure = &request->channel->secure;
+    if (secure->phase != SOFTCARD_SESSION) return status;
+    if (secure->begins_response_macs) {
+        secure->begins_response_macs = false;
+        secure->level |= secure->begun_level;
+        return status;
+    }
+    kf_code code = KF_OK;
+    bool due = (secure->level & SOFTCARD_LEVEL_RESPONSE_MAC) != 0 && is_answered_with_mac(status);
+    if (due)
+        code = secure->protocol == SOFTCARD_SCP02 ? protect_scp02(request, status)
+                                                  : protect_scp03(secure, status, request->response);
+    secure->returns_response_mac = false;
+    if (secure->ends_response_macs) end_response_macs(secure);
     if (code == KF_OK) return status;
-    kf_buffer_truncate(response, 0);
+    kf_buffer_truncate(request->response, 0);
     softcard_secure_channel_end(secure);
     return SW_INTERNAL;
 }
 
-softcard_status softcard_wrap_answer(softcard_request *request, softcard_status status)
+/* P1: R-MAC on each answer, with R-ENCRYPTION also (SCP03), or R-MAC on that of END alone (SCP02). */
+static bool can_begin(const softcard_secure_channel *secure, uint8_t p1)
 {
+    bool has_macs = (secure->level & SOFTCARD_LEVEL_RESPONSE_MAC) != 0;
+    if (secure->phase != SOFTCARD_SESSION || has_macs) return false;
+    if (secure->protocol == SOFTCARD_SCP02) return (secure->parameter & SOFTCARD_I02_RESPONSE_MAC) != 0;
+    if ((secure->level & SOFTCARD_LEVEL_MAC) == 0 || (secure->parameter & SOFTCARD_I_RESPONSE_MAC) == 0)
+        return false;
+    bool encrypts = (p1 & SOFTCARD_LEVEL_RESPONSE_ENCRYPTION) != 0;
+    return !encrypts || ((secure->level & SOFTCARD_LEVEL_ENCRYPTION) != 0 &&
+                         (secure->parameter & SOFTCARD_I_RESPONSE_ENCRYPTION) != 0);
+}
+
+softcard_status softcard_begin_response_macs(softcard_request *request)
+{
+    enum { BEGIN = 0x01, DATA_MAX = 24, WITH_MAC = 0x10, WITH_ENCRYPTION = 0x30 };
     softcard_secure_channel *secure = &request->channel->secure;
-    if (secure->protocol != SOFTCARD_SCP02) return softcard_wrap(secure, status, request->response);
-    if (secure->phase != SOFTCARD_SESSION || !is_answered_with_mac(status)) return status;
-    if ((secure->level & SOFTCARD_LEVEL_RESPONSE_MAC) == 0) return status;
-    if (softcard_scp02_mac_response(secure, &request->command, status, request->response) == KF_OK)
-        return status;
-    kf_buffer_truncate(request->response, 0);
-    softcard_secure_channel_end(secure);
-    return SW_INTERNAL;
+    const softcard_command *command = &request->command;
+    kf_cursor cursor = kf_cursor_of(command->data);
+    kf_view data = {NULL, 0};
+    bool is_scp02 = secure->protocol == SOFTCARD_SCP02;
+    bool known = command->p1 == WITH_MAC || command->p1 == (is_scp02 ? 0x00 : WITH_ENCRYPTION);
+    if (!known || command->p2 != BEGIN) return SW_WRONG_P1P2;
+    if (command->data.size > 0 && (softcard_counted_next(&cursor, &data) != KF_OK ||
+                                   !kf_cursor_at_end(&cursor) || data.size > DATA_MAX))
+        return SW_WRONG_DATA;
+    if (!can_begin(secure, command->p1)) return SW_CONDITIONS;
+    secure->begun_level = command->p1 == 0 ? (uint8_t)WITH_MAC : command->p1;
+    secure->holds_response_macs = command->p1 == 0;
+    secure->begins_response_macs = true;
+    /* E.4.5: the first vector is the last C-MAC that was verified, zeros where there was none. */
+    memcpy(secure->response_chaining_value, secure->chaining_value, sizeof secure->response_chaining_value);
+    return SW_OK;
+}
+
+softcard_status softcard_end_response_macs(softcard_request *request)
+{
+    enum { RETURN = 0x01, END_AND_RETURN = 0x03 };
+    softcard_secure_channel *secure = &request->channel->secure;
+    const softcard_command *command = &request->command;
+    if (command->p1 != 0 || (command->p2 != RETURN && command->p2 != END_AND_RETURN)) return SW_WRONG_P1P2;
+    if (command->data.size != 0) return SW_WRONG_LENGTH;
+    if (secure->phase != SOFTCARD_SESSION || secure->begun_level == 0) return SW_CONDITIONS;
+    secure->returns_response_mac = true;
+    secure->ends_response_macs = command->p2 == END_AND_RETURN;
+    return SW_OK;
 }

@@ -59,6 +59,11 @@ typedef struct softcard_secure_channel {
     uint16_t sequence_counter;     /* SCP02: that of this session */
     uint8_t chaining_value[16];
     uint8_t response_chaining_value[8]; /* SCP02 */
+    uint8_t begun_level;                /* bits of `level` that BEGIN R-MAC SESSION gave; 0: none */
+    bool holds_response_macs;           /* SCP02: only END R-MAC SESSION is answered with one */
+    bool begins_response_macs;          /* with the next answer */
+    bool returns_response_mac;          /* with this answer */
+    bool ends_response_macs;            /* behind this answer */
     uint8_t counter[16];
     uint8_t host_challenge[SOFTCARD_CHALLENGE_MAX];
     uint8_t card_challenge[SOFTCARD_CHALLENGE_MAX];
@@ -74,12 +79,15 @@ bool softcard_is_authorised(const softcard_secure_channel *secure);
 softcard_status softcard_initialize_update(struct softcard_request *request);
 softcard_status softcard_external_authenticate(struct softcard_request *request);
 
+/* BEGIN R-MAC SESSION and END R-MAC SESSION (GlobalPlatform E.5.3, E.5.4; Amendment D 7.1.3, 7.1.4). */
+softcard_status softcard_begin_response_macs(struct softcard_request *request);
+softcard_status softcard_end_response_macs(struct softcard_request *request);
+
 /* Takes secure messaging off a command according to the level; its plain data go to `plain`. A command that
  * does not verify, or that is not protected as the level asks, ends the session. */
 softcard_status softcard_unwrap(struct softcard_request *request, kf_buffer *plain);
-/* Puts it on an answer of SCP03: `response` holds its data alone. */
-softcard_status softcard_wrap(softcard_secure_channel *secure, softcard_status status, kf_buffer *response);
-/* The same for either protocol; `request->command` is as softcard_unwrap left it. */
+/* Puts it on an answer; `request->command` is as softcard_unwrap left it, `request->response` holds data
+ * alone. */
 softcard_status softcard_wrap_answer(struct softcard_request *request, softcard_status status);
 
 #endif

@@ -1,5 +1,7 @@
 #include "softcard/security_domain.h"
 
+#include <string.h>
+
 #include "softcard/card.h"
 #include "softcard/key_sets.h"
 #include "softcard/registry.h"
@@ -15,6 +17,10 @@ enum {
     TAG_KEY_INFORMATION = 0xE0,
     TAG_PROVIDER_URL = 0x5F50,
     TAG_CPLC = 0x9F7F,
+    TAG_CONFIRMATION_COUNTER = 0xC2,
+    TAG_SECURITY_LEVEL = 0xD3,
+    TAG_APPLICATIONS = 0x2F00,
+    TAG_CARD_RESOURCES = 0xFF21,
 };
 
 /* {globalplatform 4 scp i} */
@@ -25,17 +31,22 @@ static void append_protocol(kf_buffer *content, uint8_t protocol, uint8_t parame
     kf_buffer_append(content, KF_VIEW(object));
 }
 
-/* Card recognition data (H.2, table H-1): GlobalPlatform, version 2.3.1, unique identification, the secure
+/* Card recognition data (H.2, table H-1): GlobalPlatform and its version, unique identification, the secure
  * channel protocols with their i, Java Card 3 as the chip details. */
-static void append_recognition_data(const softcard_application *domain, kf_buffer *output)
+static void append_recognition_data(const softcard_state *state, const softcard_application *domain,
+                                    kf_buffer *output)
 {
-    static const uint8_t head[] = {0x06, 0x07, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x01, 0x60, 0x0C, 0x06,
-                                   0x0A, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x02, 0x02, 0x03, 0x01, 0x63,
-                                   0x09, 0x06, 0x07, 0x2A, 0x86, 0x48, 0x86, 0xFC, 0x6B, 0x03};
+    const uint8_t *version = state->personality.platform_version;
+    const uint8_t head[] = {0x06, 0x07, 0x2A, 0x86, 0x48,       0x86,       0xFC,      0x6B,
+                            0x01, 0x60, 0x0C, 0x06, 0x0A,       0x2A,       0x86,      0x48,
+                            0x86, 0xFC, 0x6B, 0x02, version[0], version[1], version[2]};
+    static const uint8_t identification[] = {0x63, 0x09, 0x06, 0x07, 0x2A, 0x86,
+                                             0x48, 0x86, 0xFC, 0x6B, 0x03};
     static const uint8_t tail[] = {0x66, 0x0C, 0x06, 0x0A, 0x2B, 0x06, 0x01,
                                    0x04, 0x01, 0x2A, 0x02, 0x6E, 0x01, 0x03};
     KF_CLEANUP(kf_buffer_clear) kf_buffer content = KF_BUFFER_INIT;
     kf_buffer_append(&content, KF_VIEW(head));
+    kf_buffer_append(&content, KF_VIEW(identification));
     if ((domain->protocols & SOFTCARD_HAS_SCP02) != 0)
         append_protocol(&content, SOFTCARD_SCP02, domain->scp02_parameter);
     if ((domain->protocols & SOFTCARD_HAS_SCP03) != 0)
@@ -56,12 +67,13 @@ static void append_protocol_capability(kf_buffer *output, uint8_t protocol, uint
 }
 
 /* Card capability information (H.4, table H-4): protocols, privileges that domains and applications can get,
- * hashes of load files (SHA-1, SHA-256), ciphers of receipts, tokens and DAP blocks. */
+ * hashes of load files (SHA-1 to SHA-512), ciphers of tokens, receipts and DAP blocks (tables H-9, H-10). */
 static void append_capability(const softcard_application *domain, kf_buffer *output)
 {
-    static const uint8_t rest[] = {0x81, 0x03, 0xFD, 0xFE, 0x80, 0x82, 0x03, 0x1E, 0x06,
-                                   0x00, 0x83, 0x02, 0x01, 0x02, 0x85, 0x02, 0x10, 0x04,
-                                   0x86, 0x02, 0x10, 0x04, 0x87, 0x02, 0x10, 0x04};
+    /* RSA by either scheme, DES, AES of three sizes, P-256; receipts: DES and AES. */
+    static const uint8_t rest[] = {0x81, 0x03, 0xFD, 0xFE, 0x80, 0x82, 0x03, 0x1E, 0x06, 0x00,
+                                   0x83, 0x04, 0x01, 0x02, 0x03, 0x04, 0x85, 0x02, 0x7F, 0x00,
+                                   0x86, 0x02, 0x3C, 0x00, 0x87, 0x02, 0x7F, 0x00};
     if ((domain->protocols & SOFTCARD_HAS_SCP02) != 0)
         append_protocol_capability(output, SOFTCARD_SCP02, domain->scp02_parameter);
     if ((domain->protocols & SOFTCARD_HAS_SCP03) != 0)
@@ -69,13 +81,15 @@ static void append_capability(const softcard_application *domain, kf_buffer *out
     kf_buffer_append(output, KF_VIEW(rest));
 }
 
-/* Table 11-81. */
+/* Table 11-81. Cards of today leave the management data to GET DATA. */
 softcard_status softcard_domain_select(softcard_request *request)
 {
     static const uint8_t longest_data[] = {0x9F, 0x65, 0x01, 0xFF};
+    const softcard_state *state = request->card->state;
     KF_CLEANUP(kf_buffer_clear) kf_buffer proprietary = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer inner = KF_BUFFER_INIT;
-    append_recognition_data(request->application, &proprietary);
+    if (state->personality.tells_management_data)
+        append_recognition_data(state, request->application, &proprietary);
     kf_buffer_append(&proprietary, KF_VIEW(longest_data));
     softcard_tlv_append(&inner, 0x84, softcard_aid_view(&request->application->aid));
     softcard_tlv_append(&inner, 0xA5, kf_buffer_view(&proprietary));
@@ -108,9 +122,45 @@ static softcard_status answer_sequence_counter(softcard_request *request)
     return SW_OK;
 }
 
+/* TS 102 226 8.2.1.7.2: how many applications, free memory of either kind. */
+static void append_resources(const softcard_state *state, kf_buffer *output)
+{
+    enum { VOLATILE_MEMORY = 2048 };
+    uint32_t free_bytes = (uint32_t)softcard_memory_free(state);
+    const uint8_t count[] = {(uint8_t)(state->application_count - 1)};
+    const uint8_t lasting[] = {(uint8_t)(free_bytes >> 24), (uint8_t)(free_bytes >> 16),
+                               (uint8_t)(free_bytes >> 8), (uint8_t)free_bytes};
+    static const uint8_t passing[] = {VOLATILE_MEMORY >> 8, VOLATILE_MEMORY & 0xFF};
+    softcard_tlv_append(output, 0x81, KF_VIEW(count));
+    softcard_tlv_append(output, 0x82, KF_VIEW(lasting));
+    softcard_tlv_append(output, 0x83, KF_VIEW(passing));
+}
+
+/* 11.3.3.1.3: what belongs to the domain. */
+static void append_applications(const softcard_state *state, const softcard_application *domain,
+                                kf_buffer *output)
+{
+    for (size_t i = 1; i < state->application_count; i++) {
+        KF_CLEANUP(kf_buffer_clear) kf_buffer name = KF_BUFFER_INIT;
+        if (!softcard_aid_equal(&state->applications[i].domain, &domain->aid)) continue;
+        softcard_tlv_append(&name, 0x4F, softcard_aid_view(&state->applications[i].aid));
+        softcard_tlv_append(output, 0x61, kf_buffer_view(&name));
+    }
+}
+
+static bool has_capability(const softcard_state *state)
+{
+    static const uint8_t first[3] = {2, 2, 1}; /* Amendment E, for 2.2.1 */
+    return memcmp(state->personality.platform_version, first, sizeof first) >= 0;
+}
+
 softcard_status softcard_domain_get_data(softcard_request *request)
 {
     const softcard_state *state = request->card->state;
+    const uint8_t confirmations[] = {(uint8_t)(state->confirmation_counter >> 8),
+                                     (uint8_t)state->confirmation_counter};
+    const softcard_secure_channel *secure = &request->channel->secure;
+    const uint8_t level[] = {secure->phase == SOFTCARD_SESSION ? secure->level : 0};
     uint16_t tag = (uint16_t)(request->command.p1 << 8 | request->command.p2);
     KF_CLEANUP(kf_buffer_clear) kf_buffer inner = KF_BUFFER_INIT;
     switch (tag) {
@@ -118,8 +168,15 @@ softcard_status softcard_domain_get_data(softcard_request *request)
     case TAG_KEY_DIVERSIFICATION:
         softcard_tlv_append(request->response, tag, KF_VIEW(state->kdd));
         return SW_OK;
-    case TAG_CARD_DATA: append_recognition_data(request->application, &inner); break;
-    case TAG_CARD_CAPABILITY: append_capability(request->application, &inner); break;
+    case TAG_CARD_DATA: append_recognition_data(state, request->application, &inner); break;
+    case TAG_CARD_CAPABILITY:
+        if (!has_capability(state)) return SW_REFERENCE_NOT_FOUND;
+        append_capability(request->application, &inner);
+        break;
+    case TAG_CONFIRMATION_COUNTER: kf_buffer_append(&inner, KF_VIEW(confirmations)); break;
+    case TAG_SECURITY_LEVEL: kf_buffer_append(&inner, KF_VIEW(level)); break;
+    case TAG_APPLICATIONS: append_applications(state, request->application, &inner); break;
+    case TAG_CARD_RESOURCES: append_resources(state, &inner); break;
     case TAG_KEY_INFORMATION: softcard_key_information(request->application, &inner); break;
     case TAG_SEQUENCE_COUNTER: return answer_sequence_counter(request);
     case TAG_ISSUER_IDENTIFICATION:

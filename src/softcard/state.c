@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "crypto/digest.h"
+#include "softcard/public_keys.h"
 
-static const uint8_t magic[8] = {'K', 'F', 'C', 'A', 'R', 'D', 0, 2};
+static const uint8_t magic[8] = {'K', 'F', 'C', 'A', 'R', 'D', 0, 3};
 
 /* One description of each structure serves both directions: the archive reads into it or writes from it. */
 typedef struct state_archive {
@@ -98,7 +99,10 @@ static void archive_key_set(state_archive *archive, softcard_key_set *set)
     for (size_t i = 0; i < set->key_count; i++) {
         archive_u8(archive, &set->keys[i].identifier);
         archive_u8(archive, &set->keys[i].type);
-        archive_secret(archive, &set->keys[i].value, 32);
+        archive_secret(archive, &set->keys[i].value, SOFTCARD_KEY_SIZE_MAX);
+        if (archive->status == KF_OK && softcard_key_type_is_public(set->keys[i].type) &&
+            !softcard_public_key_is_sound(&set->keys[i]))
+            archive->status = KF_ERR_CARD_DATA;
     }
 }
 
@@ -176,6 +180,8 @@ static void archive_personality(state_archive *archive, softcard_personality *pe
     archive_u8(archive, &personality->scp02_parameter);
     archive_u8(archive, &personality->logical_channels);
     archive_bool(archive, &personality->extended_length);
+    archive_bytes(archive, personality->platform_version, sizeof personality->platform_version);
+    archive_bool(archive, &personality->tells_management_data);
     archive_u32(archive, &personality->memory);
     archive_u8(archive, &personality->remote_minimum_security);
     if (personality->logical_channels == 0 || personality->logical_channels > SOFTCARD_LOGICAL_CHANNELS_MAX)
@@ -193,6 +199,7 @@ static void archive_state(state_archive *archive, softcard_state *state)
         archive_u8(archive, &state->pins[i].tries_left);
         archive_u8(archive, &state->pins[i].try_limit);
     }
+    archive_bool(archive, &state->pin1_disabled);
     archive_bytes(archive, state->files, sizeof state->files);
     archive_size(archive, &state->application_count, SOFTCARD_APPLICATIONS_MAX);
     for (size_t i = 0; i < state->application_count; i++)

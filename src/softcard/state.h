@@ -9,6 +9,7 @@
 enum {
     SOFTCARD_AID_MAX = 16,
     SOFTCARD_KEYS_MAX = 6,          /* a set */
+    SOFTCARD_KEY_SIZE_MAX = 528,    /* bytes that one is kept in: RSA-4096 */
     SOFTCARD_KEY_SETS_MAX = 6,      /* a security domain */
     SOFTCARD_DATA_MAX = 64,         /* data objects of an application */
     SOFTCARD_DATUM_MAX = 2048,      /* bytes of one */
@@ -19,9 +20,9 @@ enum {
     SOFTCARD_MEMORY_MAX = 3 * 1024 * 1024, /* bytes for load files, applications and their data */
     SOFTCARD_LOGICAL_CHANNELS_MAX = 20,    /* with the basic one (ISO/IEC 7816-4 5.4.1) */
     SOFTCARD_REMOTE_COUNTER_SIZE = 5,      /* TS 102 225 5.1.4 */
-    SOFTCARD_FILES = 6,                    /* elementary files with content of their own: file_system.c */
+    SOFTCARD_FILES = 38,                   /* elementary files with content of their own: file_table.h */
     SOFTCARD_FILE_SIZE_MAX = 128,
-    SOFTCARD_PINS = 2,
+    SOFTCARD_PINS = 3,
     SOFTCARD_PIN_SIZE = 8,
     SOFTCARD_KDD_SIZE = 10, /* key diversification data */
     SOFTCARD_CPLC_SIZE = 42,
@@ -34,7 +35,7 @@ typedef struct softcard_aid {
 
 typedef struct softcard_key {
     uint8_t identifier;
-    uint8_t type; /* GlobalPlatform table 11-16: 80 to 84 DES, 88 AES */
+    uint8_t type; /* GlobalPlatform table 11-16: 80 to 84 DES, 85 PSK, 88 AES; A1, B0: public_keys.h */
     kf_secret *value;
 } softcard_key;
 
@@ -110,7 +111,7 @@ typedef struct softcard_load_file {
     softcard_aid modules[SOFTCARD_MODULES_MAX];
 } softcard_load_file;
 
-typedef enum softcard_pin_name { SOFTCARD_PIN1, SOFTCARD_ADM1 } softcard_pin_name;
+typedef enum softcard_pin_name { SOFTCARD_PIN1, SOFTCARD_ADM1, SOFTCARD_PUK1 } softcard_pin_name;
 
 typedef struct softcard_pin {
     kf_secret *value; /* SOFTCARD_PIN_SIZE bytes, padded with FF */
@@ -131,6 +132,8 @@ typedef struct softcard_personality {
     uint8_t scp02_parameter;
     uint8_t logical_channels; /* with the basic one */
     bool extended_length;
+    uint8_t platform_version[3];     /* of GlobalPlatform, as recognition data tell it */
+    bool tells_management_data;      /* in the answer to SELECT */
     uint32_t memory;                 /* bytes for load files, applications and their data */
     uint8_t remote_minimum_security; /* first byte of SPI (TS 102 225 5.1.1); FF: no remote management */
 } softcard_personality;
@@ -141,6 +144,7 @@ typedef struct softcard_state {
     uint16_t confirmation_counter; /* of receipts (GlobalPlatform 11.1.6) */
     softcard_personality personality;
     softcard_pin pins[SOFTCARD_PINS];
+    bool pin1_disabled; /* what asks for PIN1 is granted (TS 102 221 9.4.1) */
     uint8_t files[SOFTCARD_FILES][SOFTCARD_FILE_SIZE_MAX];
     size_t application_count; /* the first is the issuer security domain */
     softcard_application applications[SOFTCARD_APPLICATIONS_MAX];

@@ -45,17 +45,68 @@ void softcard_store_series_end(softcard_store_series *series)
     kf_wipe(series, sizeof *series);
 }
 
-/* A stock domain keeps these three and nothing else. */
-static softcard_status store_objects(softcard_application *domain, kf_view bytes)
+/* The issuer's domain gets another name (11.11.3.2, tag 4F), and what refers to it with it. */
+static softcard_status rename_issuer(softcard_request *request, kf_view name)
+{
+    softcard_state *state = request->card->state;
+    softcard_aid wanted;
+    softcard_aid former = softcard_issuer(state)->aid;
+    if (softcard_aid_of(name, &wanted) != KF_OK) return SW_WRONG_DATA;
+    if (softcard_aid_equal(&wanted, &former)) return SW_OK;
+    if (softcard_application_find(state, &wanted) != NULL || softcard_load_file_find(state, &wanted) != NULL)
+        return SW_CONDITIONS;
+    softcard_issuer(state)->aid = wanted;
+    for (size_t i = 0; i < state->application_count; i++)
+        if (softcard_aid_equal(&state->applications[i].domain, &former))
+            state->applications[i].domain = wanted;
+    for (size_t i = 0; i < state->load_file_count; i++)
+        if (softcard_aid_equal(&state->load_files[i].domain, &former)) state->load_files[i].domain = wanted;
+    for (size_t i = 0; i < SOFTCARD_LOGICAL_CHANNELS_MAX; i++) {
+        softcard_channel *channel = &request->card->channels[i];
+        if (softcard_aid_equal(&channel->application, &former)) channel->application = wanted;
+        if (softcard_aid_equal(&channel->secure.key_domain, &former)) channel->secure.key_domain = wanted;
+    }
+    return SW_OK;
+}
+
+/* Eight bytes of the production data: who, when, with what. */
+static softcard_status write_production_data(softcard_request *request, size_t offset, kf_view value)
+{
+    if (value.size != 8) return SW_WRONG_DATA;
+    memcpy(request->card->state->cplc + offset, value.data, value.size);
+    return SW_OK;
+}
+
+/* A stock domain keeps these and nothing else; the last three are the issuer's. */
+static softcard_status store_object(softcard_request *request, softcard_application *domain,
+                                    const softcard_tlv *object)
+{
+    enum { PRE_PERSONALIZATION = 26, PERSONALIZATION = 34, OBJECT_MAX = 127 };
+    bool is_issuer = domain->kind == SOFTCARD_ISSUER_DOMAIN;
+    switch (object->tag) {
+    case 0x42:
+    case 0x45:
+    case 0x5F50:
+        if (object->value.size > OBJECT_MAX) return SW_WRONG_DATA;
+        return softcard_datum_set(domain, object->tag, object->value) == KF_OK ? SW_OK : SW_NO_SPACE;
+    case 0x4F: return is_issuer ? rename_issuer(request, object->value) : SW_WRONG_DATA;
+    case 0x9F66:
+        return is_issuer ? write_production_data(request, PERSONALIZATION, object->value) : SW_WRONG_DATA;
+    case 0x9F67:
+        return is_issuer ? write_production_data(request, PRE_PERSONALIZATION, object->value) : SW_WRONG_DATA;
+    default: return SW_WRONG_DATA;
+    }
+}
+
+static softcard_status store_objects(softcard_request *request, softcard_application *domain, kf_view bytes)
 {
     kf_cursor cursor = kf_cursor_of(bytes);
     if (bytes.size == 0) return SW_WRONG_DATA;
     while (!kf_cursor_at_end(&cursor)) {
         softcard_tlv object;
         if (softcard_tlv_next(&cursor, &object) != KF_OK) return SW_WRONG_DATA;
-        if (object.tag != 0x42 && object.tag != 0x45 && object.tag != 0x5F50) return SW_WRONG_DATA;
-        if (object.value.size > 127) return SW_WRONG_DATA;
-        if (softcard_datum_set(domain, object.tag, object.value) != KF_OK) return SW_NO_SPACE;
+        softcard_status status = store_object(request, domain, &object);
+        if (status != SW_OK) return status;
     }
     return SW_OK;
 }
@@ -201,7 +252,7 @@ static softcard_status store_in_domain(softcard_request *request, softcard_appli
                                        const grouping *group)
 {
     switch (group->identifier) {
-    case GROUPING_DATA: return store_objects(domain, group->value);
+    case GROUPING_DATA: return store_objects(request, domain, group->value);
     case GROUPING_KEY_TEMPLATES: return announce_keys(&request->channel->store.keys, group->value);
     case GROUPING_KEY_VALUES: return receive_keys(request, group->value);
     default: return SW_WRONG_DATA;
@@ -277,11 +328,11 @@ static softcard_status store_block(softcard_request *request, softcard_applicati
     switch (command->p1 & STRUCTURE_MASK) {
     case STRUCTURE_GROUPINGS: status = store_groupings(request, target); break;
     case STRUCTURE_NONE:
-        status = softcard_is_domain(target) ? store_objects(target, command->data)
+        status = softcard_is_domain(target) ? store_objects(request, target, command->data)
                                             : store_groupings(request, target);
         break;
     case STRUCTURE_TLV:
-        status = softcard_is_domain(target) ? store_objects(target, command->data) : SW_WRONG_DATA;
+        status = softcard_is_domain(target) ? store_objects(request, target, command->data) : SW_WRONG_DATA;
         break;
     default: return SW_WRONG_P1P2;
     }

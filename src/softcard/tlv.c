@@ -71,6 +71,23 @@ kf_code softcard_counted_next(kf_cursor *cursor, kf_view *ret_value)
     return KF_OK;
 }
 
+kf_code softcard_field_next(kf_cursor *cursor, kf_view *ret_value)
+{
+    kf_cursor here = *cursor;
+    uint8_t first;
+    size_t length;
+    if (kf_cursor_u8(&here, &first) != KF_OK) return KF_ERR_TLV;
+    if (first == 0x81 || first == 0x82) {
+        here = *cursor;
+        if (softcard_length_next(&here, &length) != KF_OK) return KF_ERR_TLV;
+    } else {
+        length = first;
+    }
+    if (kf_cursor_take(&here, length, ret_value) != KF_OK) return KF_ERR_TLV;
+    *cursor = here;
+    return KF_OK;
+}
+
 void softcard_tlv_append(kf_buffer *buffer, uint16_t tag, kf_view value)
 {
     if (tag > 0xFF)

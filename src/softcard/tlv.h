@@ -19,6 +19,10 @@ kf_code softcard_length_next(kf_cursor *cursor, size_t *ret_length) KF_MUST_USE;
 /* A value after its length byte, as in INSTALL (GlobalPlatform 11.5.2.3). */
 kf_code softcard_counted_next(kf_cursor *cursor, kf_view *ret_value) KF_MUST_USE;
 
+/* A field of INSTALL or PUT KEY after its length (11.5.2.3, 11.8.2.3.1): as BER has it, or, as older hosts do
+ * it, a byte alone also from 80 on. */
+kf_code softcard_field_next(kf_cursor *cursor, kf_view *ret_value) KF_MUST_USE;
+
 void softcard_tlv_append(kf_buffer *buffer, uint16_t tag, kf_view value);
 
 #endif

@@ -34,7 +34,8 @@ bool softcard_fetch_waiting(softcard *card, kf_view command, kf_buffer *response
     bool expected = card->answers_by_get_response || card->waiting.size > 0;
     if (!expected || command.size < 5 || command.data[1] != INS_GET_RESPONSE) return false;
     if (card->waiting.size < 2) {
-        kf_buffer_append_u16(response, SW_CONDITIONS);
+        /* Hosts that ask after every command take this one as "there is nothing", others as an error. */
+        kf_buffer_append_u16(response, SW_INSTRUCTION);
         return true;
     }
     size_t there = card->waiting.size - 2;

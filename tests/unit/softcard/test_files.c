@@ -142,12 +142,12 @@ static void a_t0_card_keeps_its_answer_for_get_response(void **state)
     assert_int_equal(softcard_blueprint_set(&blueprint->atr, "3B00"), KF_OK);
     test_card_make(&test, blueprint);
     test_exchange(&test, "00A40004026F40", "6A82");
-    test_exchange(&test, "00C0000020", "6985");
+    test_exchange(&test, "00C0000020", "6D00");
     test_exchange(&test, "00A40004023F00", "6120");
     test_exchange(&test, "00C0000021", "6C20");
     test_exchange(&test, "00C0000020",
                   "621E8202782183023F00A5038001718A01058C0100C6099001C083010183010A9000");
-    test_exchange(&test, "00C0000020", "6985");
+    test_exchange(&test, "00C0000020", "6D00");
     test_exchange(&test, "00A4000C022FE2", "9000");
     test_exchange(&test, "00B0000002", "98889000");
     test_card_clear(&test);

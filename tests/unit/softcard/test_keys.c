@@ -110,7 +110,7 @@ static void one_bad_key_leaves_all_of_them_as_they_were(void **state)
     assert_int_equal(put_key(&test, &host, 0x01, 0x81, text), 0x9485);
     assert_int_equal(put_key(&test, &host, 0x00, 0x81, text), 0x9485);
     text[2] = '8';
-    text[3] = '5';
+    text[3] = '6';
     assert_int_equal(put_key(&test, &host, 0x01, 0x81, text), 0x9484);
     assert_int_equal(put_key(&test, &host, 0x01, 0x81, "01"), 0x6A80);
     assert_int_equal(put_key(&test, &host, 0x01, 0x81, "0188111000"), 0x6A80);
@@ -178,7 +178,9 @@ static void keys_are_deleted_but_never_the_issuers_last(void **state)
     assert_int_equal(test_host_send(&test, &host, "80E4000003D20101", NULL), 0x6985);
     assert_int_equal(put_three(&test, &host, 0x00, 0x30, OTHER_KEY), 0x9000);
     assert_int_equal(test_host_send(&test, &host, "80E4000003D20155", NULL), 0x6A88);
-    assert_int_equal(test_host_send(&test, &host, "80E4000003D00101", NULL), 0x6A80);
+    assert_int_equal(test_host_send(&test, &host, "80E4000003D00101", NULL), 0x6985);
+    assert_int_equal(test_host_send(&test, &host, "80E400000101", NULL), 0x6A80);
+    assert_int_equal(test_host_send(&test, &host, "80E4000003D00155", NULL), 0x6A88);
     assert_int_equal(test_host_send(&test, &host, "80E4000003D20101", NULL), 0x9000);
     assert_int_equal(test_host_send(&test, &host, "80E4000006D00102D20130", NULL), 0x6985);
     assert_int_equal(test_host_open(&test, &host, 0, OTHER_KEY, 0x33), 0x9000);

@@ -145,7 +145,11 @@ static void check_receipt(kf_buffer *answer, unsigned counter, const char *names
     sign(RECEIPT_KEY, kf_buffer_text(&message), &expected);
     kf_buffer_append_text(&expected, confirmation);
     kf_buffer_append_hex(&text, kf_buffer_view(answer));
-    assert_string_equal(kf_buffer_text(&text), kf_buffer_text(&expected));
+    /* 11.5.3.1: behind the length of the whole. */
+    kf_buffer whole = KF_BUFFER_INIT;
+    kf_buffer_format(&whole, "%02zX%s", expected.size / 2, kf_buffer_text(&expected));
+    assert_string_equal(kf_buffer_text(&text), kf_buffer_text(&whole));
+    kf_buffer_clear(&whole);
     free(confirmation);
     kf_buffer_truncate(answer, 0);
     kf_buffer_clear(&message);

@@ -115,7 +115,7 @@ static void with_t0_answers_wait_for_get_response(void **state)
                   "6119");
     test_exchange(&test, "00C0000001", "6C19");
     assert_int_equal(test_send_hex(&test, "00C0000019"), 0x9000);
-    test_exchange(&test, "00C0000019", "6985");
+    test_exchange(&test, "00C0000019", "6D00");
     test_exchange(&test, "80CA9F7F10", "6C2D");
     assert_int_equal(test_send_hex(&test, "80CA9F7F2D"), 0x9000);
     test_exchange(&test, "80500000080001020304050607", "611C");

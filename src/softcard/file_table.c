@@ -1,0 +1,108 @@
+#include "softcard/file_table.h"
+
+#include "softcard/registry.h"
+
+enum { APPLICATION_NAME_MIN = 7, APPLICATION_IDENTIFIER = 0x7FFF };
+
+const softcard_aid softcard_usim_aid = {
+    16, {0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x02, 0xFF, 0x86, 0xFF, 0xFF, 0x89, 0xFF, 0xFF, 0xFF, 0xFF}};
+const softcard_aid softcard_isim_aid = {
+    16, {0xA0, 0x00, 0x00, 0x00, 0x87, 0x10, 0x04, 0xFF, 0x86, 0xFF, 0xFF, 0x89, 0xFF, 0xFF, 0xFF, 0xFF}};
+
+/* Places of the directories in the table. */
+enum { MF = SOFTCARD_MASTER_FILE, TELECOM, GSM, USIM, ISIM };
+
+#define DIRECTORY(identifier, application)                                                                   \
+    {                                                                                                        \
+        identifier, MF, SOFTCARD_FILE_DIRECTORY, 0, 0, 0, 0, ALWAYS, NEVER, application                      \
+    }
+#define TRANSPARENT(identifier, parent, short_identifier, content, size, read, update)                       \
+    {                                                                                                        \
+        identifier, parent, SOFTCARD_FILE_TRANSPARENT, short_identifier, SOFTCARD_EF_##content, size, 0,     \
+            read, update, NULL                                                                               \
+    }
+#define RECORDS(identifier, parent, short_identifier, content, size, count, update)                          \
+    {                                                                                                        \
+        identifier, parent, SOFTCARD_FILE_RECORDS, short_identifier, SOFTCARD_EF_##content, size, count,     \
+            ALWAYS, update, NULL                                                                             \
+    }
+
+const softcard_file_node softcard_file_nodes[] = {
+    [MF] = DIRECTORY(0x3F00, NULL),
+    [TELECOM] = DIRECTORY(0x7F10, NULL),
+    [GSM] = DIRECTORY(0x7F20, NULL),
+    [USIM] = DIRECTORY(APPLICATION_IDENTIFIER, &softcard_usim_aid),
+    [ISIM] = DIRECTORY(APPLICATION_IDENTIFIER, &softcard_isim_aid),
+
+    RECORDS(0x2F00, MF, 0x1E, DIR, SOFTCARD_DIR_RECORD, SOFTCARD_DIR_RECORDS, NEEDS_ADM1),
+    TRANSPARENT(0x2FE2, MF, 0x02, ICCID, SOFTCARD_ICCID_SIZE, ALWAYS, NEVER),
+    TRANSPARENT(0x2F05, MF, 0x05, PREFERRED_LANGUAGES, 4, ALWAYS, NEEDS_PIN1),
+
+    RECORDS(0x6F3A, TELECOM, 0, ABBREVIATED_NUMBERS, 28, 4, NEEDS_PIN1),
+    RECORDS(0x6F40, TELECOM, 0, MSISDN, SOFTCARD_MSISDN_RECORD, SOFTCARD_MSISDN_RECORDS, NEEDS_ADM1),
+    RECORDS(0x6F42, TELECOM, 0, SMS_PARAMETERS, 42, 1, NEEDS_PIN1),
+    TRANSPARENT(0x6FE1, TELECOM, 0, OPERATOR, SOFTCARD_OPERATOR_SIZE, ALWAYS, NEEDS_ADM1),
+
+    TRANSPARENT(0x6F05, GSM, 0, SIM_LANGUAGES, 4, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6F07, GSM, 0, IMSI, SOFTCARD_IMSI_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F20, GSM, 0, CIPHERING_KEY, 9, NEEDS_PIN1, NEEDS_PIN1),
+    TRANSPARENT(0x6F30, GSM, 0, NETWORKS, 24, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6F31, GSM, 0, SEARCH_PERIOD, 1, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F38, GSM, 0, SIM_SERVICES, SOFTCARD_SERVICES_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F3E, GSM, 0, GROUP_1, 4, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F3F, GSM, 0, GROUP_2, 4, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F46, GSM, 0, SPN, SOFTCARD_SPN_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F60, GSM, 0, USER_NETWORKS, SOFTCARD_NETWORKS_SIZE, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6F61, GSM, 0, OPERATOR_NETWORKS, SOFTCARD_NETWORKS_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F62, GSM, 0, HOME_NETWORKS, SOFTCARD_NETWORKS_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F78, GSM, 0, ACCESS_CLASS, 2, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F7B, GSM, 0, FORBIDDEN_NETWORKS, 12, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6F7E, GSM, 0, LOCATION, 11, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6FAD, GSM, 0, ADMINISTRATIVE_DATA, 4, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6FAE, GSM, 0, PHASE, 1, ALWAYS, NEEDS_ADM1),
+
+    TRANSPARENT(0x6F05, USIM, 0x02, USIM_LANGUAGES, 6, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6F07, USIM, 0x07, IMSI, SOFTCARD_IMSI_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F08, USIM, 0x08, KEYS, 33, NEEDS_PIN1, NEEDS_PIN1),
+    TRANSPARENT(0x6F09, USIM, 0x09, PACKET_KEYS, 33, NEEDS_PIN1, NEEDS_PIN1),
+    TRANSPARENT(0x6F31, USIM, 0x12, SEARCH_PERIOD, 1, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F38, USIM, 0x04, USIM_SERVICES, SOFTCARD_SERVICES_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F3E, USIM, 0, GROUP_1, 4, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F3F, USIM, 0, GROUP_2, 4, ALWAYS, NEEDS_ADM1),
+    RECORDS(0x6F40, USIM, 0, MSISDN, SOFTCARD_MSISDN_RECORD, SOFTCARD_MSISDN_RECORDS, NEEDS_ADM1),
+    RECORDS(0x6F42, USIM, 0, SMS_PARAMETERS, 42, 1, NEEDS_PIN1),
+    TRANSPARENT(0x6F46, USIM, 0, SPN, SOFTCARD_SPN_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F56, USIM, 0x05, ENABLED_SERVICES, 1, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F5B, USIM, 0x0F, HYPERFRAME, 6, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6F5C, USIM, 0x10, HYPERFRAME_LIMIT, 3, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F60, USIM, 0x0A, USER_NETWORKS, SOFTCARD_NETWORKS_SIZE, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6F61, USIM, 0x11, OPERATOR_NETWORKS, SOFTCARD_NETWORKS_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F62, USIM, 0x13, HOME_NETWORKS, SOFTCARD_NETWORKS_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F73, USIM, 0x0C, PACKET_LOCATION, 14, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6F78, USIM, 0x06, ACCESS_CLASS, 2, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F7B, USIM, 0x0D, FORBIDDEN_NETWORKS, 12, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6F7E, USIM, 0x0B, LOCATION, 11, ALWAYS, NEEDS_PIN1),
+    TRANSPARENT(0x6FAD, USIM, 0x03, ADMINISTRATIVE_DATA, 4, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6FD9, USIM, 0x1D, EQUIVALENT_HOME_NETWORKS, 12, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6FE3, USIM, 0x1E, EVOLVED_LOCATION, 18, ALWAYS, NEEDS_PIN1),
+
+    TRANSPARENT(0x6F02, ISIM, 0x02, IMS_PRIVATE_IDENTITY, SOFTCARD_IMS_IDENTITY_SIZE, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6F03, ISIM, 0x05, IMS_DOMAIN, SOFTCARD_IMS_IDENTITY_SIZE, ALWAYS, NEEDS_ADM1),
+    RECORDS(0x6F04, ISIM, 0x04, IMS_PUBLIC_IDENTITY, SOFTCARD_IMS_IDENTITY_SIZE, 1, NEEDS_ADM1),
+    TRANSPARENT(0x6F07, ISIM, 0x07, ISIM_SERVICES, 1, ALWAYS, NEEDS_ADM1),
+    TRANSPARENT(0x6FAD, ISIM, 0x03, ADMINISTRATIVE_DATA, 4, ALWAYS, NEEDS_ADM1),
+};
+
+const size_t softcard_file_node_count = sizeof softcard_file_nodes / sizeof softcard_file_nodes[0];
+
+bool softcard_file_find_application(kf_view name, size_t *ret_index)
+{
+    if (name.size < APPLICATION_NAME_MIN) return false;
+    for (size_t i = 0; i < softcard_file_node_count; i++) {
+        const softcard_aid *aid = softcard_file_nodes[i].application;
+        if (aid == NULL || !kf_view_starts_with(softcard_aid_view(aid), name)) continue;
+        *ret_index = i;
+        return true;
+    }
+    return false;
+}
