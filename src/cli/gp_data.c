@@ -289,6 +289,9 @@ static kf_code next_line(kf_view *text, size_t number, kf_buffer *line, kf_error
     if (size > SCRIPT_LINE_MAX)
         return kf_fail(error, KF_ERR_TOO_LONG, "line %zu is longer than %d characters", number,
                        SCRIPT_LINE_MAX);
+    if (size > 0 && memchr(text->data, 0, size) != NULL)
+        return kf_fail(error, KF_ERR_USAGE,
+                       "line %zu holds a zero byte: the file is no text; nothing was sent", number);
     kf_buffer_append(line, kf_view_part(*text, 0, size));
     kf_buffer_append_u8(line, 0);
     *text = kf_view_part(*text, size + 1, text->size);

@@ -124,17 +124,16 @@ static kf_code send_blocks(kf_gp_session *session, const kf_gp_load_plan *plan, 
     return kf_gp_check_receipt(session, kf_buffer_view(&answer), receipt_aids, 2, error);
 }
 
-static kf_code load_package(kf_gp_session *session, const kf_cap_file *cap_file, kf_error *error)
+static kf_code load_package(kf_gp_session *session, const kf_cap_file *cap_file, kf_view hash,
+                            kf_error *error)
 {
-    KF_CLEANUP(kf_buffer_clear) kf_buffer hash = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer signature = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer parameters = KF_BUFFER_INIT;
     kf_aid dap_domain = {0};
     kf_view load_data = kf_cap_file_load_data(cap_file);
     kf_view package = kf_cap_file_package_aid(cap_file);
-    KF_TRY(hash_of(session->options, load_data, &hash, error));
     KF_TRY(kf_gp_option_bytes(session->options, KF_GP_LOAD_PARAMETERS, &parameters, error));
-    KF_TRY(make_dap(session, kf_buffer_view(&hash), &dap_domain, &signature, error));
+    KF_TRY(make_dap(session, hash, &dap_domain, &signature, error));
     const kf_gp_dap dap = {kf_aid_view(&dap_domain), kf_buffer_view(&signature)};
     kf_gp_load_plan plan = {.daps = &dap, .dap_count = signature.size > 0, .load_file_data = load_data};
     KF_TRY(choose_block_size(session,
@@ -142,8 +141,8 @@ static kf_code load_package(kf_gp_session *session, const kf_cap_file *cap_file,
                              &plan, error));
     const kf_gp_managed managed = {.label = "INSTALL [for load]",
                                    .form = {.purpose = KF_GP_INSTALL_LOAD,
-                                            .fields = {package, kf_aid_view(&session->security_domain),
-                                                       kf_buffer_view(&hash), kf_buffer_view(&parameters)},
+                                            .fields = {package, kf_aid_view(&session->security_domain), hash,
+                                                       kf_buffer_view(&parameters)},
                                             .field_count = 4}};
     KF_TRY(kf_gp_send_install(session, &managed, error));
     return send_blocks(session, &plan, package, error);
@@ -160,10 +159,12 @@ kf_code kf_gp_run_load(kf_cli *cli, int argc, char **argv, kf_error *error)
     KF_CLEANUP(kf_gp_options_clear) kf_gp_options options = {0};
     KF_CLEANUP(kf_gp_session_close) kf_gp_session session = {0};
     KF_CLEANUP(kf_cap_file_free) kf_cap_file *cap_file = NULL;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer hash = KF_BUFFER_INIT;
     kf_gp_installation what = {0};
     KF_TRY(kf_gp_parse(cli, &usage, argc, argv, &options, error));
     KF_TRY(read_cap_file(options.words[0], &cap_file, error));
     bool install = options.values[KF_GP_INSTALL] != NULL;
+    KF_TRY(hash_of(&options, kf_cap_file_load_data(cap_file), &hash, error));
     if (install) KF_TRY(choose_applet(&options, cap_file, &what, error));
     if (install && options.values[KF_GP_TOKEN] != NULL)
         return kf_fail(
@@ -171,7 +172,7 @@ kf_code kf_gp_run_load(kf_cli *cli, int argc, char **argv, kf_error *error)
             "--token is for one command; --install needs two: load and install one after the other, "
             "or give --token-key-file");
     KF_TRY(kf_gp_session_open(&options, KF_GP_AUTHENTICATE, &session, error));
-    KF_TRY(load_package(&session, cap_file, error));
+    KF_TRY(load_package(&session, cap_file, kf_buffer_view(&hash), error));
     if (install) {
         if (kf_gp_install_applet(&session, &what, error) != KF_OK)
             return kf_error_prefix(error, "the package is loaded, its applet is not installed");

@@ -241,6 +241,37 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
+static bool is_byte(int key)
+{
+    static const int bytes[] = {KF_GP_LEVEL,   KF_GP_KEY_VERSION,     KF_GP_NEW_VERSION,
+                                KF_GP_REPLACE, KF_GP_DELETED_VERSION, KF_GP_IDENTIFIER};
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
+        if (key == KEY_VALUES + bytes[i]) return true;
+    return false;
+}
+
+/* So that what was typed wrong is said before a card is asked. */
+static kf_code check_values(const kf_gp_options *options, kf_error *error)
+{
+    for (size_t i = 0; i < OPTION_ROWS; i++) {
+        const grouped_option *row = &all_options[i];
+        int option = row->key - KEY_VALUES;
+        bool given = option >= 0 && option < (int)KF_GP_OPTION_COUNT && options->values[option] != NULL;
+        if (!given || row->argument == NULL || (row->groups & options->usage->groups) == 0) continue;
+        KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
+        kf_aid aid;
+        uint8_t byte;
+        if (strcmp(row->argument, "AID") == 0)
+            KF_TRY(kf_gp_option_aid(options, (kf_gp_option)option, &aid, error));
+        else if (is_byte(row->key))
+            KF_TRY(kf_gp_option_byte(options, (kf_gp_option)option, 0, &byte, error));
+        else if (strcmp(row->argument, "HEX") == 0)
+            KF_TRY(kf_gp_option_bytes(options, (kf_gp_option)option, &bytes, error));
+    }
+    KF_CLEANUP(kf_buffer_clear) kf_buffer parameters = KF_BUFFER_INIT;
+    return kf_gp_secret_bytes(options, KF_GP_PARAMETERS, "parameters", &parameters, error);
+}
+
 kf_code kf_gp_parse(kf_cli *cli, const kf_gp_usage *usage, int argc, char **argv, kf_gp_options *ret_options,
                     kf_error *error)
 {
@@ -255,7 +286,8 @@ kf_code kf_gp_parse(kf_cli *cli, const kf_gp_usage *usage, int argc, char **argv
     ret_options->cli = cli;
     ret_options->usage = usage;
     const struct argp argp = {options, parse, usage->arguments, usage->about, NULL, NULL, NULL};
-    return kf_cli_parse(cli, &argp, argc, argv, ret_options, error);
+    KF_TRY(kf_cli_parse(cli, &argp, argc, argv, ret_options, error));
+    return check_values(ret_options, error);
 }
 
 void kf_gp_options_clear(kf_gp_options *options)
@@ -335,7 +367,9 @@ kf_code kf_gp_option_aid(const kf_gp_options *options, kf_gp_option option, kf_a
         memset(ret_aid, 0, sizeof *ret_aid);
         return KF_OK;
     }
-    return kf_gp_aid_of_text(options->values[option], name_of(option), ret_aid, error);
+    char what[64];
+    (void)snprintf(what, sizeof what, "--%s", name_of(option));
+    return kf_gp_aid_of_text(options->values[option], what, ret_aid, error);
 }
 
 kf_code kf_gp_option_number(const kf_gp_options *options, kf_gp_option option, unsigned long most,

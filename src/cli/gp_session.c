@@ -386,6 +386,9 @@ static kf_code open_session(kf_gp_session *session, kf_gp_opening opening, kf_er
 {
     const kf_gp_options *options = session->options;
     uint8_t key_version = 0;
+    uint8_t protocol = 0;
+    uint8_t protocol_options = 0;
+    KF_TRY(scp_option(options, &protocol, &protocol_options, error));
     KF_TRY(kf_gp_option_aid(options, KF_GP_AID, &session->security_domain, error));
     KF_TRY(kf_gp_option_byte(options, KF_GP_KEY_VERSION, 0, &key_version, error));
     KF_TRY(kf_gp_key_source_read(options, false, &session->source, error));

@@ -1,72 +1,15 @@
 #!/usr/bin/env python3
 """`keyfill gp` against the simulated card on a local socket, with a relay between that records what reaches the card."""
-import contextlib
 import json
 import os
-import subprocess
 import sys
 
 import checks
 import installation
 import relay
 from cards import cap_file
-
-TEST_KEY = "404142434445464748494A4B4C4D4E4F"
-OTHER_KEY = "A0112233445566778899AABBCCDDEEF1"
-KDD = "00112233445566778899"
-PACKAGE = bytes.fromhex("D2760000850101")
-APPLET = bytes.fromhex("D276000085010101")
-EXTERNAL_AUTHENTICATE, INITIALIZE_UPDATE, PUT_KEY, DELETE, GET_STATUS = 0x82, 0x50, 0xD8, 0xE4, 0xF2
-VARIANTS = {  # personality, protocol
-    "SCP03": ("usual", 3), "SCP03 S16": ("scp03-s16", 3), "SCP03 i=00": ("scp03-i00", 3),
-    "SCP02 i=15": ("scp02-i15", 2), "SCP02 i=55": ("scp02-i55", 2),
-}
-
-
-class Desk:
-    """A card, and the program beside it."""
-
-    def __init__(self, site, wire, reader=None):
-        self.site = site
-        self.wire = wire
-        self.reader = reader or f"socket:{wire.path}"
-
-    def gp(self, *arguments, good=True):
-        done = subprocess.run([installation.program("keyfill"), "gp", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=60,
-                              env=dict(os.environ, KEYFILL_READER=self.reader))
-        if good is not None:
-            checks.same(done.returncode == 0, good, f"success of gp {arguments[0]} ({done.stdout} {done.stderr})")
-        return done
-
-    def ask(self, *arguments):
-        return json.loads(self.gp(*arguments, "--json").stdout)
-
-    def aids(self, key):
-        return {item["aid"]: item.get("state") for item in self.ask("list", "--key", key)["items"]}
-
-    def sent(self, instruction):
-        return [exchange.command for exchange in self.wire.exchanges if exchange.command[1] == instruction]
-
-
-@contextlib.contextmanager
-def desk(personality="usual", issuer=None):
-    with checks.site() as site:
-        site.path("logs").mkdir()
-        lines = issuer if issuer is not None else "  published-test-keys: true"
-        site.make_card("gp", f'personality: "{personality}"\niccid: "8986011234567890123"\nimsi: "460001234567890"\nkdd: "{KDD}"\n'
-                             f"issuer:\n{lines}\n")
-        site.insert_socket("gp")
-        wire = relay.Relay(site.path("relay.sock"), card=site.path("card.sock"))
-        wire.insert()
-        try:
-            yield Desk(site, wire)
-        finally:
-            wire.remove()
-
-
-def key_of(size):
-    return bytes(range(0xB0, 0xB0 + size)).hex().upper()
+from gp_desk import (APPLET, DELETE, Desk, EXTERNAL_AUTHENTICATE, GET_STATUS, INITIALIZE_UPDATE, OTHER_KEY, PACKAGE, PUT_KEY, TEST_KEY,
+                     VARIANTS, desk, key_of)
 
 
 def whole_round(check, name, personality, protocol):
@@ -214,28 +157,36 @@ def known_methods(check):
 
 
 def through_pcscd(check):
-    """Each protocol and key size by a reader of PC/SC."""
-    name = "through pcscd: list, load, put-key, re-authentication, delete"
+    """The issue of a card from its maker's keys to its own, by a reader of PC/SC: each protocol, mode and key size."""
+    name = "through pcscd: info, list, load, install, put-key, re-authentication, delete"
     if installation.pcscd_runs():
         check.skip(name, "another pcscd runs")
         return
-    for variant, sizes in (("SCP03", (16, 24, 32)), ("SCP02 i=55", (16,))):
-        with checks.site() as site, check(f"{name} ({variant})"):
+    for variant, (personality, protocol) in VARIANTS.items():
+        with checks.site() as site:
             site.path("logs").mkdir()
-            site.make_card("gp", f'personality: "{VARIANTS[variant][0]}"\niccid: "8986011234567890123"\nimsi: "460001234567890"\n'
+            site.make_card("gp", f'personality: "{personality}"\niccid: "8986011234567890123"\nimsi: "460001234567890"\n'
                                  "issuer:\n  published-test-keys: true\n")
             site.start_pcscd()
             site.insert("gp")
             at = Desk(site, None, reader="pcsc:Virtual PCD")
             path = cap_file(site.path("test.cap"), PACKAGE, [APPLET], padding=900)
             key = TEST_KEY
-            for size in sizes:
-                at.gp("load", str(path), "--install", "--key", key)
-                checks.that(APPLET.hex().upper() in at.aids(key), "the application is not listed")
-                at.gp("put-key", "--key", key, "--new-key", key_of(size), "--new-version", f"{0x20 + size // 8:02X}", "--delete-old")
-                key = key_of(size)
-                at.gp("delete", PACKAGE.hex(), "--related", "--key", key)
-                checks.that(APPLET.hex().upper() not in at.aids(key), "still there")
+            for size in (16, 24, 32) if protocol == 3 else (16,):
+                with check(f"{name} ({variant}, keys of {size} bytes)"):
+                    info = at.ask("info")
+                    checks.that(info["recognition"]["protocols"][0].startswith(f"SCP0{protocol}"), f"{info['recognition']}")
+                    checks.that(at.aids(key), "nothing is listed")
+                    at.gp("load", path, "--key", key)
+                    at.gp("install", "--package", PACKAGE.hex(), "--applet", APPLET.hex(), "--key", key)
+                    checks.that(APPLET.hex().upper() in at.aids(key), "the application is not listed")
+                    version = f"{0x20 + size // 8:02X}"
+                    at.gp("put-key", "--key", key, "--new-key", key_of(size), "--new-version", version, "--delete-old")
+                    at.gp("list", "--key", key, good=False)
+                    key = key_of(size)
+                    checks.same({row["version"] for row in at.ask("info")["keys"]}, {version}, "versions")
+                    at.gp("delete", PACKAGE.hex(), "--related", "--key", key, "--scp", f"0{protocol}")
+                    checks.that(APPLET.hex().upper() not in at.aids(key), "still there")
 
 
 def main():
