@@ -11,17 +11,11 @@
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
+#include "crypto/signature_keys.h"
+
 #define RSA_BITS_MIN 1024
 #define RSA_BITS_MAX 4096
 #define ENCODED_MAX 16384 /* bytes: an RSA-4096 key in PEM has 3,300 */
-
-struct kf_private_key {
-    EVP_PKEY *key;
-};
-
-struct kf_public_key {
-    EVP_PKEY *key;
-};
 
 static const EVP_MD *hash_of(kf_hash_algorithm algorithm)
 {

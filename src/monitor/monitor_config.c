@@ -16,6 +16,7 @@ typedef struct vault_section {
     char *user;
     char *directory;
     char *passphrase_file;
+    char *roster;
 } vault_section;
 
 typedef struct front_section {
@@ -40,6 +41,8 @@ static const cyaml_schema_field_t vault_fields[] = {
     CYAML_FIELD_STRING_PTR("user", CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, vault_section, user, 1, 64),
     CYAML_FIELD_STRING_PTR("directory", CYAML_FLAG_POINTER, vault_section, directory, 1, PATH_MAX),
     CYAML_FIELD_STRING_PTR("passphrase_file", CYAML_FLAG_POINTER, vault_section, passphrase_file, 1,
+                           PATH_MAX),
+    CYAML_FIELD_STRING_PTR("roster", CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, vault_section, roster, 1,
                            PATH_MAX),
     CYAML_FIELD_END,
 };
@@ -187,8 +190,13 @@ static void fill_arguments(const kf_monitor_config *config, kf_monitor_unit unit
                                  "--vault-descriptor", "3"};
     memcpy(plan->vault.arguments, vault, sizeof vault);
     memcpy(plan->front.arguments, front, sizeof front);
+    size_t count = sizeof vault / sizeof vault[0];
+    if (file->vault.roster != NULL) {
+        plan->vault.arguments[count++] = "--roster";
+        plan->vault.arguments[count++] = file->vault.roster;
+    }
     if (file->development) {
-        plan->vault.arguments[sizeof vault / sizeof vault[0]] = "--development";
+        plan->vault.arguments[count] = "--development";
         plan->front.arguments[sizeof front / sizeof front[0]] = "--development";
     }
 }
@@ -200,6 +208,7 @@ static kf_code make_plan(kf_monitor_config *config, kf_monitor_unit unit, kf_mon
     KF_TRY(check_absolute("programs", file->programs, error));
     KF_TRY(check_absolute("vault: directory", file->vault.directory, error));
     KF_TRY(check_absolute("vault: passphrase_file", file->vault.passphrase_file, error));
+    KF_TRY(check_absolute("vault: roster", file->vault.roster, error));
     KF_TRY(check_absolute("front: config", file->front.config, error));
     KF_TRY(find_programs(config, unit, error));
     KF_TRY(find_users(file, plan, error));

@@ -6,6 +6,7 @@
  *       user: keyfill-vault         a name, a number, or UID:GID
  *       directory: /var/lib/keyfill/kmu/keys
  *       passphrase_file: /etc/keyfill/kmu.passphrase
+ *       roster: /etc/keyfill/kmu.roster   the first officers; read while the key store has none
  *     front:
  *       user: keyfill-kmu
  *       config: /etc/keyfill/kmu-front.yaml

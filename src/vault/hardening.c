@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "crypto/digest.h"
 #include "crypto/random.h"
+#include "crypto/signing_key.h"
 #include <keyfill/cipher.h>
 
 /* Sanitizers reserve terabytes of shadow memory and use system calls of their own. */
@@ -85,6 +86,23 @@ static kf_code try_cipher(kf_algorithm algorithm, size_t key_size)
     return code;
 }
 
+/* What the verification of officers' signatures loads. */
+static kf_code try_signature(void)
+{
+    KF_CLEANUP(kf_private_key_free) kf_private_key *key = NULL;
+    KF_CLEANUP(kf_public_key_free) kf_public_key *own = NULL;
+    KF_CLEANUP(kf_public_key_free) kf_public_key *read = NULL;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer spki = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer signature = KF_BUFFER_INIT;
+    KF_TRY(kf_signing_key_new(&key));
+    KF_TRY(kf_public_key_of(key, &own));
+    KF_TRY(kf_signing_public_write(own, &spki));
+    KF_TRY(kf_signing_public_read(kf_buffer_view(&spki), &read));
+    KF_TRY(kf_sign(key, KF_SIGNATURE_ECDSA_SHA256, kf_buffer_view(&spki), &signature));
+    return kf_signature_verify(read, KF_SIGNATURE_ECDSA_SHA256, kf_buffer_view(&spki),
+                               kf_buffer_view(&signature));
+}
+
 static kf_code try_all(void)
 {
     static const size_t aes_sizes[] = {16, 24, 32};
@@ -96,6 +114,7 @@ static kf_code try_all(void)
     KF_TRY(try_cipher(KF_SM4, 16));
     KF_TRY(kf_sha256(kf_view_of(bytes, 0), bytes));
     KF_TRY(kf_sm3(kf_view_of(bytes, 0), bytes));
+    KF_TRY(try_signature());
     return kf_random_bytes(bytes, sizeof bytes);
 }
 

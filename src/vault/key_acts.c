@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "vault/key_ceremony.h"
-#include "vault/key_messages.h"
+#include "vault/proposal_acts.h"
 
 static void append_status(const kf_vault *vault, kf_buffer *answer)
 {
@@ -95,6 +95,21 @@ static kf_code generate(kf_vault *vault, const kf_key_act_request *request, kf_k
     return KF_OK;
 }
 
+static bool is_stated(const kf_kcv *kcv)
+{
+    static const kf_kcv none;
+    return memcmp(kcv->bytes, none.bytes, KF_KCV_SIZE) != 0;
+}
+
+/* A request may say by its check value which key it means. */
+static kf_code check_value_stated(const kf_key_entry *wanted, const kf_key_entry *found, kf_error *error)
+{
+    if (!is_stated(&wanted->kcv) || memcmp(wanted->kcv.bytes, found->kcv.bytes, KF_KCV_SIZE) == 0)
+        return KF_OK;
+    return kf_fail(error, KF_ERR_CHECK_VALUE, "base key %s has KCV %s, the request means one with KCV %s",
+                   kf_key_label_of(found).text, kf_kcv_show(found->kcv).text, kf_kcv_show(wanted->kcv).text);
+}
+
 static const kf_key_entry *target_of(kf_vault *vault, const kf_key_entry *wanted, kf_error *error)
 {
     const kf_key_entry *found = kf_key_store_find(vault->keys, wanted->purpose, wanted->category,
@@ -116,6 +131,7 @@ static kf_code rotate(kf_vault *vault, const kf_key_act_request *request, kf_key
     present.version = 0;
     const kf_key_entry *found = target_of(vault, &present, error);
     if (found == NULL) return KF_ERR_NO_KEY;
+    KF_TRY(check_value_stated(&present, found, error));
     if (found->origin[0] != '\0')
         return kf_fail(error, KF_ERR_STATE, "%s came over %s: rotate it at the base key management unit",
                        kf_key_label_of(found).text, found->origin);
@@ -138,6 +154,10 @@ static kf_code import(kf_vault *vault, const kf_key_act_request *request, kf_key
                       kf_error *error)
 {
     kf_key_entry entry = request->entry;
+    if (request->officer_signed && entry.state != KF_KEY_PRE_ACTIVE)
+        return kf_fail(error, KF_ERR_STATE,
+                       "a key of components is pre-active until officers have confirmed its KCV, not %s",
+                       kf_key_state_name(entry.state));
     KF_TRY(settle_new_key(vault, &entry, error));
     KF_TRY(kf_key_policy_check(&entry, error));
     KF_CLEANUP(kf_secret_free) kf_secret *component = NULL;
@@ -167,6 +187,12 @@ static kf_code change_state(kf_vault *vault, const kf_key_act_request *request, 
         wanted.version = kf_key_store_latest(vault->keys, wanted.purpose, wanted.category);
     const kf_key_entry *found = target_of(vault, &wanted, error);
     if (found == NULL) return KF_ERR_NO_KEY;
+    KF_TRY(check_value_stated(&wanted, found, error));
+    if (request->officer_signed && found->state == KF_KEY_PRE_ACTIVE && state == KF_KEY_ACTIVE &&
+        !is_stated(&wanted.kcv))
+        return kf_fail(error, KF_ERR_CHECK_VALUE,
+                       "whoever activates %s for the first time confirms its KCV: it is missing",
+                       kf_key_label_of(found).text);
     const kf_key_entry *changed;
     KF_TRY(kf_key_store_set_state(vault->keys, found, state, &changed, error));
     answer->entry = *changed;
@@ -208,19 +234,37 @@ static kf_code write_receipt(kf_vault *vault, const kf_key_act_request *request,
     return kf_vault_receipt(vault, &done, NULL);
 }
 
-kf_code kf_vault_handle_key_act(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error)
+/* The refusal is what is told, also where its receipt could not be made. */
+static kf_code refuse(kf_error *error, kf_code receipt)
 {
-    kf_key_act_request act;
+    (void)receipt;
+    return kf_fail_plain(error, KF_ERR_OFFICERS);
+}
+
+kf_code kf_vault_act_on_key(kf_vault *vault, const kf_key_act_request *request, kf_buffer *answer,
+                            kf_error *error)
+{
     kf_key_act_answer done;
     memset(&done, 0, sizeof done);
-    KF_TRY(kf_fail_plain(error, kf_key_act_request_take(request, &act)));
-    KF_TRY(kf_vault_ready(vault, error));
-    kf_code code = perform(vault, &act, &done, error);
-    kf_code written = write_receipt(vault, &act, &done, code);
+    kf_code code = perform(vault, request, &done, error);
+    kf_code written = write_receipt(vault, request, &done, code);
     if (code != KF_OK) return code;
     KF_TRY(kf_fail_plain(error, written));
     kf_key_act_answer_put(answer, &done);
-    return kf_buffer_status(answer);
+    return kf_fail_plain(error, kf_buffer_status(answer));
+}
+
+kf_code kf_vault_handle_key_act(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error)
+{
+    kf_key_act_request act;
+    KF_TRY(kf_fail_plain(error, kf_key_act_request_take(request, &act)));
+    KF_TRY(kf_vault_ready(vault, error));
+    if (kf_vault_certificate_suffices(vault, error) != KF_OK) {
+        kf_key_act_answer nothing;
+        memset(&nothing, 0, sizeof nothing);
+        return refuse(error, write_receipt(vault, &act, &nothing, KF_ERR_OFFICERS));
+    }
+    return kf_vault_act_on_key(vault, &act, answer, error);
 }
 
 static kf_code open_passphrase(const kf_vault *vault, kf_view sealed, kf_secret **ret_passphrase,
@@ -240,17 +284,26 @@ static kf_code back_up(kf_vault *vault, const kf_key_backup_request *request, kf
     return kf_key_store_backup(vault->keys, passphrase, KF_PASSPHRASE_COST_DEFAULT, backup, error);
 }
 
+kf_code kf_vault_back_up(kf_vault *vault, const kf_key_backup_request *request, kf_buffer *backup,
+                         kf_error *error)
+{
+    kf_code code = back_up(vault, request, backup, error);
+    kf_vault_act done = {&request->actor, "key.backup", "key store", NULL, code};
+    kf_code written = kf_vault_receipt(vault, &done, NULL);
+    return code != KF_OK ? code : kf_fail_plain(error, written);
+}
+
 kf_code kf_vault_handle_backup(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error)
 {
     kf_key_backup_request wanted;
     KF_TRY(kf_fail_plain(error, kf_key_backup_request_take(request, &wanted)));
     KF_TRY(kf_vault_ready(vault, error));
+    if (kf_vault_certificate_suffices(vault, error) != KF_OK) {
+        kf_vault_act refused = {&wanted.actor, "key.backup", "key store", NULL, KF_ERR_OFFICERS};
+        return refuse(error, kf_vault_receipt(vault, &refused, NULL));
+    }
     KF_CLEANUP(kf_buffer_clear) kf_buffer backup = KF_BUFFER_INIT;
-    kf_code code = back_up(vault, &wanted, &backup, error);
-    kf_vault_act done = {&wanted.actor, "key.backup", "key store", NULL, code};
-    kf_code written = kf_vault_receipt(vault, &done, NULL);
-    if (code != KF_OK) return code;
-    KF_TRY(kf_fail_plain(error, written));
+    KF_TRY(kf_vault_back_up(vault, &wanted, &backup, error));
     kf_buffer_append_u8(answer, KF_MESSAGE_VERSION);
     kf_message_put_blob(answer, kf_buffer_view(&backup));
     return kf_buffer_status(answer);
@@ -270,16 +323,26 @@ static kf_code restore(kf_vault *vault, const kf_key_backup_request *request, kf
     return KF_OK;
 }
 
+kf_code kf_vault_restore(kf_vault *vault, const kf_key_backup_request *request, kf_buffer *answer,
+                         kf_error *error)
+{
+    kf_code code = restore(vault, request, error);
+    kf_vault_act done = {&request->actor, "key.restore", "key store", NULL, code};
+    kf_code written = kf_vault_receipt(vault, &done, NULL);
+    if (code != KF_OK) return code;
+    KF_TRY(kf_fail_plain(error, written));
+    append_status(vault, answer);
+    return kf_fail_plain(error, kf_buffer_status(answer));
+}
+
 kf_code kf_vault_handle_restore(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error)
 {
     kf_key_backup_request wanted;
     KF_TRY(kf_fail_plain(error, kf_key_backup_request_take(request, &wanted)));
     KF_TRY(kf_vault_ready(vault, error));
-    kf_code code = restore(vault, &wanted, error);
-    kf_vault_act done = {&wanted.actor, "key.restore", "key store", NULL, code};
-    kf_code written = kf_vault_receipt(vault, &done, NULL);
-    if (code != KF_OK) return code;
-    KF_TRY(kf_fail_plain(error, written));
-    append_status(vault, answer);
-    return kf_buffer_status(answer);
+    if (kf_vault_certificate_suffices(vault, error) != KF_OK) {
+        kf_vault_act refused = {&wanted.actor, "key.restore", "key store", NULL, KF_ERR_OFFICERS};
+        return refuse(error, kf_vault_receipt(vault, &refused, NULL));
+    }
+    return kf_vault_restore(vault, &wanted, answer, error);
 }

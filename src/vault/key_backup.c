@@ -23,6 +23,21 @@ static bool is_empty(const kf_key_store *store)
     return true;
 }
 
+/* Which proposals were acted on is the machine's own history, as its box key is, which they are bound to. A
+ * backup from before there were officers does not do away with them. */
+static kf_code keep_own_sections(const kf_key_store *store, kf_key_table *table)
+{
+    static const kf_key_section kept[] = {KF_SECTION_PROPOSALS, KF_SECTION_ROSTER};
+    for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++) {
+        kf_buffer *section = &table->sections[kept[i]];
+        if (kept[i] == KF_SECTION_ROSTER && section->size > 0) continue;
+        kf_buffer_truncate(section, 0);
+        kf_buffer_append(section, kf_buffer_view(&store->table.sections[kept[i]]));
+        KF_TRY(kf_buffer_status(section));
+    }
+    return KF_OK;
+}
+
 static kf_code put_in_place(kf_key_store *store, kf_vault_keys *own, kf_key_table *table, kf_error *error)
 {
     kf_key_table old_table = store->table;
@@ -65,6 +80,12 @@ kf_code kf_key_store_restore(kf_key_store *store, const kf_secret *passphrase, k
     code = kf_key_state_take(kf_buffer_view(&content.plain), store->custody, &own, &table, error);
     kf_sealed_content_clear(&content);
     KF_TRY(code);
+    code = kf_fail_plain(error, keep_own_sections(store, &table));
+    if (code != KF_OK) {
+        kf_key_table_free(&table, store->custody);
+        kf_vault_keys_clear(&own);
+        return code;
+    }
     /* A draft is dropped on failure, its records are not: they are kept to be freed here. */
     kf_key_table draft;
     code = kf_fail_plain(error, kf_key_table_draft(&table, &draft));

@@ -11,6 +11,7 @@ typedef struct import_in_hand {
     uint8_t count;
     uint16_t present;
     kf_secret *components[KF_KEY_COMPONENTS_MAX];
+    kf_vault_actor givers[KF_KEY_COMPONENTS_MAX];
 } import_in_hand;
 
 struct kf_key_ceremony {
@@ -83,9 +84,26 @@ static kf_code check_request(const kf_key_act_request *request, const kf_secret 
     return KF_OK;
 }
 
-static kf_code put_component(import_in_hand *import, uint8_t number, const kf_secret *component,
-                             kf_error *error)
+/* Split knowledge: whoever gave one component never learns another (X9.24-1, dual control). */
+static kf_code check_giver(const import_in_hand *import, const kf_key_act_request *request, kf_error *error)
 {
+    if (!request->officer_signed) return KF_OK;
+    for (unsigned i = 0; i < import->count; i++) {
+        if (i == request->component - 1U || import->components[i] == NULL ||
+            strcmp(import->givers[i].who, request->actor.who) != 0)
+            continue;
+        return kf_fail(error, KF_ERR_OFFICERS,
+                       "%s has given component %u of this key: another officer gives component %u",
+                       request->actor.who, i + 1, request->component);
+    }
+    return KF_OK;
+}
+
+static kf_code put_component(import_in_hand *import, const kf_key_act_request *request,
+                             const kf_secret *component, kf_error *error)
+{
+    uint8_t number = request->component;
+    KF_TRY(check_giver(import, request, error));
     kf_secret **place = &import->components[number - 1];
     if (*place != NULL && kf_secret_equal(*place, component)) return KF_OK;
     if (*place != NULL)
@@ -93,6 +111,7 @@ static kf_code put_component(import_in_hand *import, uint8_t number, const kf_se
             error, KF_ERR_CONFLICT,
             "component %u is here already and is another one; begin a new import to enter all again", number);
     KF_TRY(kf_fail_plain(error, kf_secret_copy(component, place)));
+    import->givers[number - 1] = request->actor;
     import->present = (uint16_t)(import->present | (1U << (number - 1)));
     return KF_OK;
 }
@@ -137,7 +156,7 @@ kf_code kf_key_ceremony_take(kf_key_ceremony *ceremony, const kf_key_act_request
     if (import == NULL) import = begin(ceremony, request, kf_buffer_view(&description));
     if (import == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
     import->touched = ++ceremony->clock;
-    KF_TRY(put_component(import, request->component, component, error));
+    KF_TRY(put_component(import, request, component, error));
     kf_key_ceremony_progress progress = {.present = import->present, .whole = NULL};
     KF_TRY(
         kf_fail_plain(error, kf_key_entry_kcv(request->entry.algorithm, component, &progress.component_kcv)));

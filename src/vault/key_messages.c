@@ -160,6 +160,7 @@ kf_code kf_key_act_request_take(kf_cursor *bytes, kf_key_act_request *ret_reques
     KF_TRY(kf_cursor_u8(bytes, &request.component_count));
     KF_TRY(kf_cursor_u8(bytes, &request.component));
     KF_TRY(kf_message_take_blob(bytes, KF_SEALED_COMPONENT_MAX, &request.sealed));
+    request.officer_signed = false;
     KF_TRY(kf_message_end(bytes));
     *ret_request = request;
     return KF_OK;

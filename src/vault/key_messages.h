@@ -65,8 +65,9 @@ typedef struct kf_key_act_request {
                            and version (0: the one in force) */
     uint8_t import_id[KF_IMPORT_ID_SIZE]; /* import, all three: else zeros and nothing */
     uint8_t component_count;
-    uint8_t component; /* from 1 */
-    kf_view sealed;    /* kf_key_component_seal */
+    uint8_t component;   /* from 1 */
+    kf_view sealed;      /* kf_key_component_seal */
+    bool officer_signed; /* in the vault alone, not encoded: a signature proves the actor (proposal.h) */
 } kf_key_act_request;
 
 void kf_key_act_request_put(kf_buffer *bytes, const kf_key_act_request *request);

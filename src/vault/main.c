@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "vault/hardening.h"
+#include "vault/roster_file.h"
 #include "vault/vault.h"
 
 #define PASSPHRASE_MIN 12 /* bytes */
@@ -24,16 +25,25 @@ typedef struct vault_options {
     kf_vault_unit unit;
     const char *directory;
     const char *passphrase_file;
+    const char *roster; /* NULL: none is named */
     int descriptor;
     bool development;
 } vault_options;
 
-enum { OPTION_UNIT = 256, OPTION_DIRECTORY, OPTION_PASSPHRASE, OPTION_DESCRIPTOR, OPTION_DEVELOPMENT };
+enum {
+    OPTION_UNIT = 256,
+    OPTION_DIRECTORY,
+    OPTION_PASSPHRASE,
+    OPTION_ROSTER,
+    OPTION_DESCRIPTOR,
+    OPTION_DEVELOPMENT
+};
 
 static const struct argp_option option_table[] = {
     {"unit", OPTION_UNIT, "UNIT", 0, "kmu or bkmu", 0},
     {"directory", OPTION_DIRECTORY, "DIR", 0, "where the key files are; the vault's user's alone", 0},
     {"passphrase-file", OPTION_PASSPHRASE, "FILE", 0, "what opens them; the vault's user's alone", 0},
+    {"roster", OPTION_ROSTER, "FILE", 0, "the founding roster, read while there is none", 0},
     {"descriptor", OPTION_DESCRIPTOR, "N", 0, "the socket to the front", 0},
     {"development", OPTION_DEVELOPMENT, NULL, 0, "take what is for development only", 0},
     {NULL, 0, NULL, 0, NULL, 0},
@@ -52,6 +62,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_DIRECTORY: options->directory = argument; return 0;
     case OPTION_PASSPHRASE: options->passphrase_file = argument; return 0;
+    case OPTION_ROSTER: options->roster = argument; return 0;
     case OPTION_DESCRIPTOR:
         errno = 0;
         number = strtol(argument, &end, 10);
@@ -130,6 +141,7 @@ static kf_code open_vault(const vault_options *options, kf_vault **ret_vault, kf
     KF_TRY(kf_key_slots_open(options->directory, &slots, error));
     KF_TRY(read_passphrase(options->passphrase_file, &passphrase, error));
     KF_TRY(kf_key_store_open(&slots, passphrase, KF_PASSPHRASE_COST_DEFAULT, &keys, error));
+    KF_TRY(kf_vault_read_founding_roster(options->roster, keys, error));
     KF_TRY(publish_box_key(options, keys, error));
     KF_TRY(kf_vault_new(options->unit, keys, options->development, NULL, ret_vault, error));
     keys = NULL;

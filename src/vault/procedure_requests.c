@@ -7,6 +7,7 @@
 #include "crypto/digest.h"
 #include "crypto/random.h"
 #include "vault/procedure_messages.h"
+#include "vault/proposal_acts.h"
 #include "vault/sealed_token.h"
 
 #define PROFILES_KEPT 16
@@ -147,11 +148,25 @@ static kf_code check_module(const kf_procedure_request *request, const step_part
                    request->module);
 }
 
+/* Only a request that begins is refused: the token of one under way binds profile and module, and a card must
+ * not stay half written. */
+static kf_code check_permits(const kf_vault *vault, const kf_procedure_request *request,
+                             const step_parts *parts, kf_error *error)
+{
+    const kf_profile *profile = parts->context.profile;
+    KF_TRY(kf_vault_check_permit(
+        vault, &(kf_permit_wanted){KF_PERMIT_PROFILE, profile->name, profile->digest}, error));
+    if (parts->module == NULL) return KF_OK;
+    return kf_vault_check_permit(
+        vault, &(kf_permit_wanted){KF_PERMIT_MODULE, request->module, parts->module_digest}, error);
+}
+
 static kf_code begin(kf_vault *vault, const kf_begin_message *message, step_parts *parts, kf_buffer *answer,
                      kf_error *error)
 {
     KF_TRY(open_parts(vault, message->profile, message->record, message->module, parts, error));
     KF_TRY(check_module(&message->request, parts, error));
+    KF_TRY(check_permits(vault, &message->request, parts, error));
     kf_procedure_state state = {0};
     kf_procedure_result result = {0};
     KF_TRY(kf_procedure_begin(&parts->context, &message->request, parts->has_record ? &parts->record : NULL,

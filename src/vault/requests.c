@@ -4,6 +4,7 @@
 #include "vault/key_messages.h"
 #include "vault/procedure_messages.h"
 #include "vault/procedure_requests.h"
+#include "vault/proposal_acts.h"
 
 #define EITHER (KF_VAULT_KMU | KF_VAULT_BKMU)
 #define SMALL 4096      /* bytes: an entry with its policy, a sealed component */
@@ -18,6 +19,8 @@ static const kf_vault_request_row rows[] = {
     {KF_VAULT_KEY_BLOCK_IMPORT, "key block import", KF_VAULT_KMU, KEY_BLOCK, kf_vault_handle_import},
     {KF_VAULT_BACKUP, "backup", EITHER, SMALL, kf_vault_handle_backup},
     {KF_VAULT_RESTORE, "restore", EITHER, KF_VAULT_PAYLOAD_MAX, kf_vault_handle_restore},
+    {KF_VAULT_PROPOSAL, "proposal", EITHER, KF_VAULT_PAYLOAD_MAX, kf_vault_handle_proposal},
+    {KF_VAULT_ROSTER, "roster", EITHER, 1, kf_vault_handle_roster},
     {KF_VAULT_PROCEDURE_BEGIN, "procedure begin", KF_VAULT_KMU, KF_BEGIN_MESSAGE_MAX, kf_vault_handle_begin},
     {KF_VAULT_PROCEDURE_ADVANCE, "procedure advance", KF_VAULT_KMU, KF_ADVANCE_MESSAGE_MAX,
      kf_vault_handle_advance},

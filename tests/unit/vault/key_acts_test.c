@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <keyfill/hex.h>
 
-#include "key_fixture.h"
+#include "officers.h"
 
 /* Two components and what they make: the whole is AES-128 key 2B7E…3C of FIPS 197 appendix A.1. */
 static const char first_component[] = "000102030405060708090A0B0C0D0E0F";
@@ -172,9 +172,14 @@ static void a_payment_key_of_method_none_is_for_development(void **state)
         .actor = {"officer:alice", ""}, .act = KF_KEY_GENERATE, .entry = payment_entry("x")};
     strcpy(request.entry.policy.diversification, "none()");
     request.entry.policy.refill_new_version_only = true;
-    assert_int_equal(ask_act(vault, &request, &answer, &error), KF_ERR_KEY_POLICY);
-    vault->vault->development = true;
     assert_int_equal(ask_act(vault, &request, &answer, &error), KF_OK);
+    test_officers officers;
+    test_officers_make(&officers);
+    test_officers_found(&officers, vault);
+    vault->vault->development = false;
+    kf_proposal_act act = {.kind = KF_PROPOSAL_KEY_ACT, .key = request};
+    assert_int_equal(test_agree(vault, &officers, &act, NULL, &error), KF_ERR_KEY_POLICY);
+    test_officers_free(&officers);
 }
 
 /* The receipts of one request, as the front would get them. */

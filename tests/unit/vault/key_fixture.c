@@ -78,10 +78,21 @@ void test_vault_make(test_vault *vault, kf_vault_unit unit)
     kf_key_store *store = NULL;
     key_folder_make(&vault->folder);
     assert_int_equal(open_store(&vault->folder, "a passphrase", &store, &error), KF_OK);
-    assert_int_equal(kf_vault_new(unit, store, false, test_clock, &vault->vault, &error), KF_OK);
+    assert_int_equal(kf_vault_new(unit, store, true, test_clock, &vault->vault, &error), KF_OK);
     KF_CLEANUP(kf_buffer_clear) kf_buffer request = KF_BUFFER_INIT;
     kf_vault_resume_put(&request, kf_view_of(NULL, 0));
     assert_int_equal(test_ask(vault, KF_VAULT_RESUME, &request, NULL, &error), KF_OK);
+}
+
+void test_vault_restart(test_vault *vault, kf_vault_unit unit)
+{
+    kf_error error = {KF_OK, ""};
+    kf_key_store *store = NULL;
+    bool development = vault->vault->development;
+    kf_vault_free(&vault->vault);
+    assert_int_equal(open_store(&vault->folder, "a passphrase", &store, &error), KF_OK);
+    assert_int_equal(kf_vault_new(unit, store, development, test_clock, &vault->vault, &error), KF_OK);
+    vault->vault->resumed = true;
 }
 
 void test_vault_remove(test_vault *vault)

@@ -23,7 +23,7 @@ kf_code open_store(const key_folder *folder, const char *passphrase, kf_key_stor
 kf_key_entry payment_entry(const char *category);
 kf_key_entry transport_entry(const char *pair);
 
-/* A vault on an own folder, resumed. */
+/* A vault on an own folder, resumed; of development, so that a certificate's word suffices. */
 typedef struct test_vault {
     key_folder folder;
     kf_vault *vault;
@@ -31,6 +31,8 @@ typedef struct test_vault {
 
 void test_vault_make(test_vault *vault, kf_vault_unit unit);
 void test_vault_remove(test_vault *vault);
+/* Ends it and starts another on the same key files. */
+void test_vault_restart(test_vault *vault, kf_vault_unit unit);
 
 /* Sends one request through the table, as serving does. `payload` may be NULL; receipts are checked to be
  * `expected_receipts`. */
