@@ -1,18 +1,51 @@
 #include "bench.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define ROUNDS_MAX 101
+#define ROUNDS_MAX 401
 #define TRIES_AGAIN 4 /* what else runs on the machine comes and goes in seconds */
 
 static unsigned met;
 static unsigned missed;
 static double times[BENCH_CANDIDATES_MAX][ROUNDS_MAX]; /* of the last comparison */
 static size_t rounds_done;
+static json_t *report; /* what is printed at the end instead of lines; NULL without --json */
+static json_t *section;
+
+void bench_start(const char *name, int argument_count, char **arguments)
+{
+    bool json = argument_count == 2 && strcmp(arguments[1], "--json") == 0;
+    if (argument_count > 1 && !json) {
+        fprintf(stderr, "usage: bench-%s [--json]\n", name);
+        exit(2);
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!json) return;
+    report = json_pack("{s:s, s:[]}", "bench", name, "sections");
+    bench_need(report != NULL, "the report");
+}
+
+void bench_section(const char *title)
+{
+    if (report == NULL) {
+        printf("%s\n", title);
+        return;
+    }
+    section = json_pack("{s:s, s:[], s:[]}", "title", title, "candidates", "limits");
+    bench_need(section != NULL && json_array_append_new(json_object_get(report, "sections"), section) == 0,
+               "the report");
+}
+
+static void append_to_section(const char *list, json_t *item)
+{
+    bench_need(item != NULL && json_array_append_new(json_object_get(section, list), item) == 0,
+               "the report");
+}
 
 /* The processor's time, not the clock's: what else runs on the machine does not count. */
 static double now(void)
@@ -60,12 +93,40 @@ static bench_result compare_once(const bench_candidate *candidates, size_t count
     return result;
 }
 
+static double least(const double *values, size_t count)
+{
+    double result = values[0];
+    for (size_t i = 1; i < count; i++)
+        if (values[i] < result) result = values[i];
+    return result;
+}
+
+typedef struct round_ratio {
+    double disturbance; /* how much longer both took than in their best rounds */
+    double ratio;
+} round_ratio;
+
+static int compare_disturbance(const void *left, const void *right)
+{
+    const round_ratio *a = left;
+    const round_ratio *b = right;
+    return compare_numbers(&a->disturbance, &b->disturbance);
+}
+
 double bench_ratio(size_t which, size_t than)
 {
+    round_ratio rounds[ROUNDS_MAX];
     double ratios[ROUNDS_MAX];
-    for (size_t round = 0; round < rounds_done; round++)
-        ratios[round] = times[than][round] / times[which][round];
-    return median(ratios, rounds_done);
+    double least_which = least(times[which], rounds_done);
+    double least_than = least(times[than], rounds_done);
+    for (size_t i = 0; i < rounds_done; i++)
+        rounds[i] = (round_ratio){times[which][i] / least_which + times[than][i] / least_than,
+                                  times[than][i] / times[which][i]};
+    qsort(rounds, rounds_done, sizeof *rounds, compare_disturbance);
+    size_t quiet = (rounds_done + 1) / 2;
+    for (size_t i = 0; i < quiet; i++)
+        ratios[i] = rounds[i].ratio;
+    return median(ratios, quiet);
 }
 
 bench_result bench_compare(const bench_candidate *candidates, size_t count, void *context,
@@ -77,7 +138,7 @@ bench_result bench_compare(const bench_candidate *candidates, size_t count, void
         for (size_t i = 0; i < plan->goal_count; i++)
             if (bench_ratio(0, plan->goals[i].than) < plan->goals[i].least) reached = false;
         if (reached) break;
-        (void)printf("  (short of its goal: measured again)\n");
+        if (report == NULL) (void)printf("  (short of its goal: measured again)\n");
         result = compare_once(candidates, count, context, plan->rounds);
     }
     return result;
@@ -91,18 +152,45 @@ static void count_one(bool good)
         missed++;
 }
 
-void bench_at_least(const char *what, double ratio, double least)
+/* One limit: `bound` is "least" or "most". */
+typedef struct limit {
+    const char *what;
+    double value;
+    const char *bound;
+    double at;
+    const char *unit;
+    bool good;
+} limit;
+
+static void tell_limit(const limit *told, int digits)
 {
-    bool good = ratio >= least;
-    printf("  %-6s %s: %.2f times (at least %.2f)\n", good ? "met" : "MISSED", what, ratio, least);
-    count_one(good);
+    count_one(told->good);
+    if (report != NULL)
+        append_to_section("limits",
+                          json_pack("{s:s, s:f, s:f, s:s, s:b}", "what", told->what, "value", told->value,
+                                    told->bound, told->at, "unit", told->unit, "met", (int)told->good));
+    else
+        printf("  %-6s %s: %.*f %s (at %s %.*f)\n", told->good ? "met" : "MISSED", told->what, digits,
+               told->value, told->unit, told->bound, digits, told->at);
+}
+
+void bench_at_least(const char *what, double ratio, double least_ratio)
+{
+    tell_limit(&(limit){what, ratio, "least", least_ratio, "times", ratio >= least_ratio}, 2);
 }
 
 void bench_at_most(const char *what, double value, double most, const char *unit)
 {
-    bool good = value <= most;
-    printf("  %-6s %s: %.0f %s (at most %.0f)\n", good ? "met" : "MISSED", what, value, unit, most);
-    count_one(good);
+    tell_limit(&(limit){what, value, "most", most, unit, value <= most}, 0);
+}
+
+void bench_tell(const char *what, double ratio)
+{
+    if (report != NULL)
+        append_to_section("limits",
+                          json_pack("{s:s, s:f, s:s}", "what", what, "value", ratio, "unit", "times"));
+    else
+        printf("         %s: %.2f times\n", what, ratio);
 }
 
 void bench_judge(const bench_plan *plan)
@@ -114,10 +202,16 @@ void bench_judge(const bench_plan *plan)
 void bench_show(const char *title, const bench_candidate *candidates, size_t count,
                 const bench_result *result)
 {
-    printf("%s\n", title);
-    for (size_t i = 0; i < count; i++)
-        printf("  %-44s %10.1f ns %12.0f /s\n", candidates[i].name, result->nanoseconds[i],
-               1e9 / result->nanoseconds[i]);
+    bench_section(title);
+    for (size_t i = 0; i < count; i++) {
+        double nanoseconds = result->nanoseconds[i];
+        if (report != NULL)
+            append_to_section("candidates",
+                              json_pack("{s:s, s:f, s:f}", "name", candidates[i].name, "nanoseconds",
+                                        nanoseconds, "a_second", 1e9 / nanoseconds));
+        else
+            printf("  %-44s %10.1f ns %12.0f /s\n", candidates[i].name, nanoseconds, 1e9 / nanoseconds);
+    }
 }
 
 size_t bench_resident_bytes(void)
@@ -144,6 +238,15 @@ void bench_same(const char *what, const void *left, const void *right, size_t si
 
 int bench_end(void)
 {
-    printf("bench: %u met, %u missed\n", met, missed);
+    if (report == NULL) {
+        printf("bench: %u met, %u missed\n", met, missed);
+    } else {
+        bench_need(json_object_set_new(report, "met", json_integer(met)) == 0 &&
+                       json_object_set_new(report, "missed", json_integer(missed)) == 0 &&
+                       json_dumpf(report, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(4)) == 0,
+                   "the report");
+        printf("\n");
+        json_decref(report);
+    }
     return missed == 0 && met > 0 ? 0 : 1;
 }

@@ -11,7 +11,7 @@
 typedef struct bench_candidate {
     const char *name;
     void (*run)(void *context, size_t count);
-    size_t count; /* a round: a few tenths of a millisecond to a second of work */
+    size_t count; /* a round: some tenths of a millisecond of work */
 } bench_candidate;
 
 typedef struct bench_result {
@@ -31,22 +31,30 @@ typedef struct bench_plan {
     bench_goal goals[2];
 } bench_plan;
 
+/* First of all: takes `--json`, for one JSON object at the end instead of lines; ends the program on any
+ * other argument. */
+void bench_start(const char *name, int argument_count, char **arguments);
+/* What follows is about something else. */
+void bench_section(const char *title);
+
 /* Runs all candidates in turn, round after round, after one round that does not count. Time is that of the
  * processor. What falls short of a goal is measured again, a few times: a neighbour on the machine slows long
- * code more than short. */
+ * code more than short. Rounds are many and short, so that a neighbour meets all candidates of one. */
 bench_result bench_compare(const bench_candidate *candidates, size_t count, void *context,
                            const bench_plan *plan);
 /* How many times as fast candidate `which` of the last comparison was as candidate `than`: the median of the
- * rounds' ratios. */
+ * ratios in the quieter half of the rounds, those in which both were nearest to their best. */
 double bench_ratio(size_t which, size_t than);
 /* Prints each goal and whether it is reached; counts it. */
 void bench_judge(const bench_plan *plan);
 
 /* Prints the ratio, and whether `least` is reached; counts it. */
-void bench_at_least(const char *what, double ratio, double least);
-/* The same for what must not exceed a limit. */
+void bench_at_least(const char *what, double ratio, double least_ratio);
+/* Prints a ratio that has no limit. */
+void bench_tell(const char *what, double ratio);
+/* The same as bench_at_least for what must not exceed a limit. */
 void bench_at_most(const char *what, double value, double most, const char *unit);
-/* Prints the rates of one comparison. */
+/* Prints the rates of one comparison, as a section of its own. */
 void bench_show(const char *title, const bench_candidate *candidates, size_t count,
                 const bench_result *result);
 
