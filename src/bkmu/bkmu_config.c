@@ -3,7 +3,7 @@
 #define WORKER_THREADS_STANDARD 4
 
 static const cyaml_schema_field_t config_fields[] = {
-    KF_UNIT_CONFIG_FIELDS(kf_bkmu_config, unit),
+    KF_UNIT_CONFIG_FIELDS(kf_bkmu_config),
     CYAML_FIELD_END,
 };
 

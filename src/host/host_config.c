@@ -9,7 +9,7 @@
 #define OPTIONAL_NUMBER(key) KF_CONFIG_OPTIONAL_NUMBER(#key, kf_host_config, key)
 
 static const cyaml_schema_field_t config_fields[] = {
-    KF_UNIT_CONFIG_FIELDS(kf_host_config, unit),
+    KF_UNIT_CONFIG_FIELDS(kf_host_config),
     TEXT(terminal_authority_certificate),
     TEXT(terminal_authority_key),
     TEXT(kmu),

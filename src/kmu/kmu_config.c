@@ -5,7 +5,7 @@
 #define RETENTION_DAYS_MAX 36500
 
 static const cyaml_schema_field_t config_fields[] = {
-    KF_UNIT_CONFIG_FIELDS(kf_kmu_config, unit),
+    KF_UNIT_CONFIG_FIELDS(kf_kmu_config),
     KF_CONFIG_OPTIONAL_TEXT("bkmu", kf_kmu_config, bkmu),
     KF_CONFIG_OPTIONAL_TEXT("bkmu_name", kf_kmu_config, bkmu_name),
     KF_CONFIG_OPTIONAL_TEXT("pair", kf_kmu_config, pair),

@@ -30,8 +30,8 @@ typedef struct kf_unit_config {
     char *log_level;
 } kf_unit_config;
 
-/* The rows of a schema for the member `unit` of `structure`. */
-#define KF_UNIT_CONFIG_FIELDS(structure, unit)                                                               \
+/* The rows of a schema for the member of `structure` that is called `unit`. */
+#define KF_UNIT_CONFIG_FIELDS(structure)                                                                     \
     KF_CONFIG_OPTIONAL_TEXT("address", structure, unit.address),                                             \
         CYAML_FIELD_UINT("port", CYAML_FLAG_DEFAULT, structure, unit.port),                                  \
         KF_CONFIG_TEXT("ca", structure, unit.ca),                                                            \
