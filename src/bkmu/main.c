@@ -22,16 +22,6 @@ static kf_code load(void *context, const char *config_path, const char **ret_log
     return kf_unit_identify(&program->config->unit, KF_PEER_BKMU, &self, error);
 }
 
-static kf_code open_records(const kf_unit_config *unit, kf_bkmu *bkmu, kf_error *error)
-{
-    KF_TRY(kf_owed_receipts_new(&bkmu->front.owed, error));
-    KF_TRY(kf_database_open(unit->database, &bkmu->front.database, error));
-    KF_TRY(kf_database_migrate(bkmu->front.database, &kf_audit_migrations, error));
-    KF_TRY(kf_database_migrate(bkmu->front.database, &kf_key_peers_migrations, error));
-    KF_TRY(kf_database_migrate(bkmu->front.database, &kf_bkmu_migrations, error));
-    return kf_front_resume(&bkmu->front, error);
-}
-
 static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_error *error)
 {
     bkmu_program *program = context;
@@ -44,7 +34,8 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
     bkmu->front.clock = kf_clock_now_ms;
     bkmu->identity = (kf_bkmu_identity){unit->ca, unit->certificate, unit->private_key};
     KF_TRY(kf_front_meet_vault(&program->options, &bkmu->front, error));
-    KF_TRY(open_records(unit, bkmu, error));
+    KF_TRY(kf_owed_receipts_new(&bkmu->front.owed, error));
+    KF_TRY(kf_front_open_records(&bkmu->front, unit->database, &kf_bkmu_migrations, error));
     KF_TRY(kf_pusher_new(bkmu, &bkmu->pusher, error));
     KF_TRY(kf_unit_serve(unit, &options, &program->server, error));
     (void)snprintf(ret_ready, KF_DAEMON_READY_SIZE, "listening on %s:%u", unit->address,

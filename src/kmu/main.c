@@ -9,7 +9,6 @@
 #include "kmu/kmu_config.h"
 #include "kmu/records.h"
 #include "kmu/request_retention.h"
-#include "vault/key_peers.h"
 #include "wire/daemon.h"
 #include "wire/housekeeper.h"
 
@@ -71,11 +70,7 @@ static void refused(void *context, const kf_http_request *request, const kf_erro
 
 static kf_code open_records(const kf_kmu_config *config, kf_kmu *kmu, kf_error *error)
 {
-    KF_TRY(kf_database_open(config->unit.database, &kmu->front.database, error));
-    KF_TRY(kf_database_migrate(kmu->front.database, &kf_audit_migrations, error));
-    KF_TRY(kf_database_migrate(kmu->front.database, &kf_key_peers_migrations, error));
-    KF_TRY(kf_database_migrate(kmu->front.database, &kf_kmu_migrations, error));
-    KF_TRY(kf_front_resume(&kmu->front, error));
+    KF_TRY(kf_front_open_records(&kmu->front, config->unit.database, &kf_kmu_migrations, error));
     KF_TRY(kf_kmu_mirror_keys(kmu, error));
     return kf_categories_load(kmu->front.database, &kmu->categories, error);
 }

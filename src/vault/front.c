@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vault/key_messages.h"
+#include "vault/key_peers.h"
 #include "vault/receipt.h"
 
 /* Worker threads write receipts in no certain order: the newest is among the last so many. */
@@ -45,6 +46,15 @@ kf_code kf_front_meet_vault(const kf_front_options *options, kf_front *front, kf
         return kf_fail(error, KF_ERR_USAGE,
                        "--vault-descriptor is needed: a front is started by its monitor");
     return kf_vault_client_new(options->vault_descriptor, &front->vault, error);
+}
+
+kf_code kf_front_open_records(kf_front *front, const char *url, const kf_migrations *own, kf_error *error)
+{
+    KF_TRY(kf_database_open(url, &front->database, error));
+    KF_TRY(kf_database_migrate(front->database, &kf_audit_migrations, error));
+    KF_TRY(kf_database_migrate(front->database, &kf_key_peers_migrations, error));
+    KF_TRY(kf_database_migrate(front->database, own, error));
+    return kf_front_resume(front, error);
 }
 
 kf_code kf_front_check_ready(const kf_front *front, kf_error *error)

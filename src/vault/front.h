@@ -42,6 +42,9 @@ typedef struct kf_front {
 
 /* Sets `front->vault`; KF_ERR_USAGE where no descriptor was given. */
 kf_code kf_front_meet_vault(const kf_front_options *options, kf_front *front, kf_error *error) KF_MUST_USE;
+/* Sets `front->database`, with every front's tables and the unit's `own`, and calls kf_front_resume. */
+kf_code kf_front_open_records(kf_front *front, const char *url, const kf_migrations *own,
+                              kf_error *error) KF_MUST_USE;
 /* For GET /readyz: the database can be read and the vault is there. */
 kf_code kf_front_check_ready(const kf_front *front, kf_error *error) KF_MUST_USE;
 /* The first thing a front does then: hands the vault the newest receipt of the audit log, so that the numbers
