@@ -22,6 +22,11 @@ typedef struct kf_kcv_text {
     char text[2 * KF_KCV_SIZE + 1];
 } kf_kcv_text;
 
+/* The form of that name: "globalplatform", "zeros" or "cmac". KF_ERR_ARGUMENT for another. */
+kf_code kf_kcv_form_parse(const char *name, kf_kcv_form *ret_form) KF_MUST_USE;
+/* The name of a form. */
+const char *kf_kcv_form_name(kf_kcv_form form);
+
 /* The first three bytes of what the form makes of the key. KF_ERR_KEY_SIZE where key and algorithm do not
  * fit. */
 kf_code kf_kcv_compute(kf_algorithm algorithm, const kf_secret *key, kf_kcv_form form,

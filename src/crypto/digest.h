@@ -1,16 +1,8 @@
-/* Hashes. */
+/* The hashes of the library, and one that callers outside have no use for. */
 #ifndef KEYFILL_CRYPTO_DIGEST_H
 #define KEYFILL_CRYPTO_DIGEST_H
 
-#include <keyfill/bytes.h>
-
-#define KF_DIGEST_SIZE 32
-
-kf_code kf_sha256(kf_view message, uint8_t ret_digest[KF_DIGEST_SIZE]) KF_MUST_USE;
-kf_code kf_sha256_parts(const kf_view *parts, size_t part_count,
-                        uint8_t ret_digest[KF_DIGEST_SIZE]) KF_MUST_USE;
-/* GM/T 0004-2012. */
-kf_code kf_sm3(kf_view message, uint8_t ret_digest[KF_DIGEST_SIZE]) KF_MUST_USE;
+#include <keyfill/digest.h>
 
 #define KF_SHA1_SIZE 20
 

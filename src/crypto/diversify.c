@@ -32,6 +32,26 @@ bool kf_diversification_is_none(const kf_diversification *diversification)
     return true;
 }
 
+/* Its field without SIZE is the one that makes the whole too long or too short; a line in which all have one
+ * is wrong itself. */
+static kf_code refuse_size(const kf_level_plan *level, size_t size, kf_error *error)
+{
+    const kf_diversification_method *method = level->method;
+    for (size_t i = 0; i < level->field_count; i++) {
+        const kf_field_plan *field = &level->fields[i];
+        if (field->kind != KF_FIELD_NAMED || field->size != 0) continue;
+        return kf_fail(
+            error, KF_ERR_DIVERSIFICATION,
+            "diversification: field \"%s\" is too %s: method %s takes %zu to %zu bytes, the fields "
+            "give %zu; give the field a size, and padding or last",
+            field->name, size > method->input_max ? "long" : "short", method->name, method->input_min,
+            method->input_max, size);
+    }
+    return kf_fail(error, KF_ERR_DIVERSIFICATION,
+                   "diversification: method %s takes %zu to %zu bytes, its fields give %zu", method->name,
+                   method->input_min, method->input_max, size);
+}
+
 kf_code kf_level_plan_input(const kf_level_plan *level, kf_fields fields, kf_key_role role, kf_buffer *input,
                             kf_error *error)
 {
@@ -40,10 +60,7 @@ kf_code kf_level_plan_input(const kf_level_plan *level, kf_fields fields, kf_key
         KF_TRY(kf_field_plan_encode(&level->fields[i], fields, role, input, error));
     const kf_diversification_method *method = level->method;
     size_t size = input->size - before;
-    if (size < method->input_min || size > method->input_max)
-        return kf_fail(error, KF_ERR_DIVERSIFICATION,
-                       "diversification: method %s takes %zu to %zu bytes, its fields give %zu", method->name,
-                       method->input_min, method->input_max, size);
+    if (size < method->input_min || size > method->input_max) return refuse_size(level, size, error);
     return KF_OK;
 }
 

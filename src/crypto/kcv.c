@@ -4,6 +4,28 @@
 
 #include <keyfill/hex.h>
 
+static const char *const form_names[] = {
+    [KF_KCV_GLOBALPLATFORM] = "globalplatform",
+    [KF_KCV_ZEROS] = "zeros",
+    [KF_KCV_CMAC] = "cmac",
+};
+#define FORM_COUNT (sizeof form_names / sizeof form_names[0])
+
+kf_code kf_kcv_form_parse(const char *name, kf_kcv_form *ret_form)
+{
+    for (size_t i = 0; i < FORM_COUNT; i++) {
+        if (strcmp(form_names[i], name) != 0) continue;
+        *ret_form = (kf_kcv_form)i;
+        return KF_OK;
+    }
+    return KF_ERR_ARGUMENT;
+}
+
+const char *kf_kcv_form_name(kf_kcv_form form)
+{
+    return (size_t)form < FORM_COUNT ? form_names[form] : "?";
+}
+
 kf_code kf_kcv_compute(kf_algorithm algorithm, const kf_secret *key, kf_kcv_form form, kf_kcv *ret_kcv)
 {
     KF_CLEANUP(kf_cipher_free) kf_cipher *cipher = NULL;

@@ -138,6 +138,24 @@ static void a_field_that_cannot_be_encoded_is_named(void **state)
     }
 }
 
+static void the_field_that_does_not_fit_the_method_is_named(void **state)
+{
+    (void)state;
+    static const encoding rows[] = {
+        {"pboc-3des(number)", "\"number\" is too long"},
+        {"pboc-sm4('01',generation)", "\"generation\" is too short"},
+        {"an10922-aes128(number/bcd/8/left-0,plan,iccid/hex/24/left-0)", "\"plan\" is too long"},
+        {"an10922-2tdea('00112233445566778899AABBCCDDEEFF')", "its fields give 16"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char digits[256];
+        kf_error error = {0};
+        assert_int_equal(input_of(rows[i].field, KF_ROLE_ENC, digits, sizeof digits, &error),
+                         KF_ERR_DIVERSIFICATION);
+        if (strstr(error.message, rows[i].digits) == NULL) fail_msg("%s: %s", rows[i].field, error.message);
+    }
+}
+
 static void a_value_past_the_caps_is_refused(void **state)
 {
     (void)state;
@@ -457,6 +475,7 @@ int main(void)
         cmocka_unit_test(fields_are_encoded_as_their_options_say),
         cmocka_unit_test(fields_are_laid_end_to_end_with_the_role),
         cmocka_unit_test(a_field_that_cannot_be_encoded_is_named),
+        cmocka_unit_test(the_field_that_does_not_fit_the_method_is_named),
         cmocka_unit_test(a_value_past_the_caps_is_refused),
         cmocka_unit_test(lines_that_are_wrong_name_the_word),
         cmocka_unit_test(a_line_past_its_cap_is_refused),

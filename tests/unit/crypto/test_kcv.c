@@ -49,6 +49,22 @@ static void a_kcv_is_shown_as_six_upper_case_digits(void **state)
     assert_string_equal(kf_kcv_show(kcv).text, "0AB1FF");
 }
 
+static void each_form_has_a_name(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"globalplatform", "zeros", "cmac"};
+    for (size_t i = 0; i < 3; i++) {
+        kf_kcv_form form = KF_KCV_GLOBALPLATFORM;
+        assert_int_equal(kf_kcv_form_parse(names[i], &form), KF_OK);
+        assert_int_equal(form, i);
+        assert_string_equal(kf_kcv_form_name(form), names[i]);
+    }
+    kf_kcv_form form = KF_KCV_CMAC;
+    assert_int_equal(kf_kcv_form_parse("CMAC", &form), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_kcv_form_parse("", &form), KF_ERR_ARGUMENT);
+    assert_int_equal(form, KF_KCV_CMAC);
+}
+
 static void a_key_that_does_not_fit_has_none(void **state)
 {
     (void)state;
@@ -67,6 +83,7 @@ int main(void)
         cmocka_unit_test(the_three_forms_differ_for_aes),
         cmocka_unit_test(globalplatform_encrypts_zeros_with_3des_and_sm4),
         cmocka_unit_test(a_kcv_is_shown_as_six_upper_case_digits),
+        cmocka_unit_test(each_form_has_a_name),
         cmocka_unit_test(a_key_that_does_not_fit_has_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
