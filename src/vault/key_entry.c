@@ -125,6 +125,7 @@ void kf_key_policy_put(kf_buffer *bytes, const kf_key_policy *policy)
     kf_message_put_bool(bytes, policy->clear_at_terminal);
     kf_message_put_bool(bytes, policy->refill_new_version_only);
     kf_message_put_bool(bytes, policy->exportable);
+    kf_message_put_bool(bytes, policy->key_blocks);
     kf_message_put_text(bytes, policy->diversification);
 }
 
@@ -147,6 +148,7 @@ kf_code kf_key_policy_take(kf_cursor *bytes, kf_key_policy *ret_policy)
     KF_TRY(kf_message_take_bool(bytes, &policy.clear_at_terminal));
     KF_TRY(kf_message_take_bool(bytes, &policy.refill_new_version_only));
     KF_TRY(kf_message_take_bool(bytes, &policy.exportable));
+    KF_TRY(kf_message_take_bool(bytes, &policy.key_blocks));
     KF_TRY(kf_message_take_text(bytes, policy.diversification, sizeof policy.diversification));
     *ret_policy = policy;
     return KF_OK;

@@ -40,6 +40,8 @@ typedef struct kf_key_policy {
                                else */
     bool refill_new_version_only; /* `refill: new-base-key-version-only`: the template holds no generation */
     bool exportable; /* may leave in a key block; only base key management units hold such keys */
+    bool key_blocks; /* of a transport key: base keys go under it in X9.143 blocks also where this unit has a
+                        token, and so through the vault's memory */
     char diversification[KF_DIVERSIFICATION_TEXT_MAX + 1]; /* empty for transport and group keys */
 } kf_key_policy;
 

@@ -38,6 +38,8 @@ kf_code kf_key_policy_check(const kf_key_entry *entry, kf_error *error)
     /* X9.143 version D protects with AES alone; group keys seal by XChaCha20-Poly1305. */
     if (entry->purpose == KF_PURPOSE_TRANSPORT && entry->algorithm != KF_AES)
         return kf_fail(error, KF_ERR_KEY_POLICY, "a transport key is an AES key");
+    if (policy->key_blocks && entry->purpose != KF_PURPOSE_TRANSPORT)
+        return kf_fail(error, KF_ERR_KEY_POLICY, "key blocks are a matter of transport keys");
     if (entry->purpose == KF_PURPOSE_GROUP && (entry->algorithm != KF_AES || entry->size != KF_SEAL_KEY_SIZE))
         return kf_fail(error, KF_ERR_KEY_POLICY, "a group key has %d bytes", KF_SEAL_KEY_SIZE);
     if (entry->valid_until != 0 && entry->valid_until <= entry->valid_from)

@@ -1,25 +1,23 @@
 /* keyfill-vault: started by a monitor, with one end of a socketpair. */
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <keyfill/hex.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "vault/hardening.h"
+#include "vault/passphrase_file.h"
 #include "vault/roster_file.h"
 #include "vault/vault.h"
 
 #define PASSPHRASE_MIN 12 /* bytes */
-#define PASSPHRASE_MAX 1024
 
 typedef struct vault_options {
     kf_vault_unit unit;
@@ -80,44 +78,6 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* What only the vault's user may read: otherwise the seal of the key files means nothing. */
-static kf_code check_private(int descriptor, const char *path, kf_error *error)
-{
-    struct stat found;
-    if (fstat(descriptor, &found) != 0)
-        return kf_fail(error, KF_ERR_KEY_STORE, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(found.st_mode) || found.st_uid != geteuid() || (found.st_mode & 0077) != 0)
-        return kf_fail(error, KF_ERR_KEY_STORE,
-                       "the passphrase file %s has owner %u and mode %04o; it must be a file of user %u with "
-                       "mode 0600 or 0400: "
-                       "chown %u %s && chmod 600 %s",
-                       path, (unsigned)found.st_uid, (unsigned)(found.st_mode & 07777), (unsigned)geteuid(),
-                       (unsigned)geteuid(), path, path);
-    return KF_OK;
-}
-
-static kf_code read_passphrase(const char *path, kf_secret **ret_passphrase, kf_error *error)
-{
-    KF_CLEANUP(kf_descriptor_close) int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (descriptor < 0)
-        return kf_fail(error, KF_ERR_KEY_STORE, "the passphrase file %s cannot be opened: %s", path,
-                       strerror(errno));
-    KF_TRY(check_private(descriptor, path, error));
-    char text[PASSPHRASE_MAX + 2];
-    ssize_t got = read(descriptor, text, sizeof text);
-    size_t size = got > 0 ? (size_t)got : 0;
-    if (size > 0 && text[size - 1] == '\n') size--;
-    kf_code code = KF_OK;
-    if (size < PASSPHRASE_MIN || size > PASSPHRASE_MAX)
-        code =
-            kf_fail(error, KF_ERR_KEY_STORE, "the passphrase in %s has %zu bytes: take %d to %d in one line",
-                    path, size, PASSPHRASE_MIN, PASSPHRASE_MAX);
-    else
-        code = kf_fail_plain(error, kf_secret_new(kf_view_of(text, size), ret_passphrase));
-    kf_wipe(text, sizeof text);
-    return code;
-}
-
 /* For officers who seal to it: compare this with what the unit says over the network. */
 static kf_code publish_box_key(const vault_options *options, const kf_key_store *keys, kf_error *error)
 {
@@ -139,7 +99,8 @@ static kf_code open_vault(const vault_options *options, kf_vault **ret_vault, kf
     KF_CLEANUP(kf_key_slots_close) kf_key_slots slots = {{-1, -1}};
     KF_CLEANUP(kf_key_store_free) kf_key_store *keys = NULL;
     KF_TRY(kf_key_slots_open(options->directory, &slots, error));
-    KF_TRY(read_passphrase(options->passphrase_file, &passphrase, error));
+    static const kf_passphrase_rule rule = {"passphrase", PASSPHRASE_MIN, KF_PASSPHRASE_FILE_MAX};
+    KF_TRY(kf_passphrase_file_read(options->passphrase_file, &rule, &passphrase, error));
     KF_TRY(kf_key_store_open(&slots, passphrase, KF_PASSPHRASE_COST_DEFAULT, &keys, error));
     KF_TRY(kf_vault_read_founding_roster(options->roster, keys, error));
     KF_TRY(publish_box_key(options, keys, error));

@@ -11,6 +11,34 @@
 #include <cmocka.h>
 #include <keyfill/hex.h>
 
+#include "token_fixture.h"
+
+/* One token for the whole program; stopped at its end. */
+static test_token shared_token;
+static bool has_token;
+
+static void remove_shared_token(void)
+{
+    test_token_remove(&shared_token);
+}
+
+bool test_uses_token(void)
+{
+    const char *custody = getenv("KEYFILL_TEST_CUSTODY");
+    return custody != NULL && strcmp(custody, "token") == 0;
+}
+
+const kf_key_custody *test_custody(void)
+{
+    if (!test_uses_token()) return NULL;
+    if (!has_token) {
+        test_token_make(&shared_token, true);
+        has_token = true;
+        assert_int_equal(atexit(remove_shared_token), 0);
+    }
+    return &shared_token.custody;
+}
+
 void key_folder_make(key_folder *folder)
 {
     strcpy(folder->path, "/tmp/keyfill-keys.XXXXXX");
@@ -46,7 +74,8 @@ kf_code open_store(const key_folder *folder, const char *passphrase, kf_key_stor
     KF_CLEANUP(kf_key_slots_close) kf_key_slots slots = {{-1, -1}};
     KF_CLEANUP(kf_secret_free) kf_secret *secret = test_secret(passphrase);
     KF_TRY(kf_key_slots_open(folder->path, &slots, error));
-    return kf_key_store_open(&slots, secret, (kf_passphrase_cost){1, 8192}, ret_store, error);
+    const kf_key_store_terms terms = {secret, {1, 8192}, test_custody()};
+    return kf_key_store_open_with(&slots, &terms, ret_store, error);
 }
 
 kf_key_entry payment_entry(const char *category)

@@ -1,7 +1,9 @@
-/* A key folder of a test's own, and a vault on it, as cheap as Argon2id may be. */
+/* A key folder of a test's own, and a vault on it, as cheap as Argon2id may be. With
+ * KEYFILL_TEST_CUSTODY=token in the environment all stores keep their base keys in a token. */
 #ifndef KEYFILL_TESTS_KEY_FIXTURE_H
 #define KEYFILL_TESTS_KEY_FIXTURE_H
 
+#include "vault/key_custody.h"
 #include "vault/key_messages.h"
 #include "vault/requests.h"
 
@@ -17,6 +19,8 @@ void key_folder_remove(key_folder *folder);
 /* FOLDER/keys.a or keys.b */
 void key_folder_slot(const key_folder *folder, size_t slot, char ret_path[96]);
 
+bool test_uses_token(void);
+const kf_key_custody *test_custody(void); /* NULL: memory */
 kf_secret *test_secret(const char *text);
 kf_code open_store(const key_folder *folder, const char *passphrase, kf_key_store **ret_store,
                    kf_error *error);

@@ -1,0 +1,276 @@
+#include "vault/hsm_client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+typedef struct hsm_connection {
+    int descriptor; /* -1: broken or not there */
+    int next;       /* takes its place once it is no longer busy; -1: none */
+    bool busy;
+} hsm_connection;
+
+struct kf_hsm_client {
+    int control;
+    bool has_thread;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    uint64_t last_number;
+    hsm_connection connections[KF_HSM_CONNECTIONS_MAX];
+};
+
+/* -- connections -- */
+
+void kf_hsm_client_connect(kf_hsm_client *client, const int *descriptors, size_t count)
+{
+    pthread_mutex_lock(&client->lock);
+    for (size_t i = 0; i < KF_HSM_CONNECTIONS_MAX; i++) {
+        hsm_connection *connection = &client->connections[i];
+        int descriptor = i < count ? descriptors[i] : -1;
+        kf_descriptor_close(&connection->next);
+        if (connection->busy) {
+            connection->next = descriptor;
+        } else {
+            kf_descriptor_close(&connection->descriptor);
+            connection->descriptor = descriptor;
+        }
+    }
+    pthread_cond_broadcast(&client->freed);
+    pthread_mutex_unlock(&client->lock);
+}
+
+/* With the lock held. */
+static hsm_connection *find_free(kf_hsm_client *client, bool *ret_others_busy)
+{
+    *ret_others_busy = false;
+    for (size_t i = 0; i < KF_HSM_CONNECTIONS_MAX; i++) {
+        hsm_connection *connection = &client->connections[i];
+        if (connection->busy)
+            *ret_others_busy = true;
+        else if (connection->descriptor >= 0)
+            return connection;
+    }
+    return NULL;
+}
+
+static hsm_connection *take_connection(kf_hsm_client *client, uint64_t *ret_number)
+{
+    struct timespec deadline;
+    bool others_busy = true;
+    hsm_connection *connection = NULL;
+    if (clock_gettime(CLOCK_MONOTONIC, &deadline) != 0) return NULL;
+    deadline.tv_sec += KF_HSM_PATIENCE_SECONDS;
+    pthread_mutex_lock(&client->lock);
+    while ((connection = find_free(client, &others_busy)) == NULL && others_busy)
+        if (pthread_cond_timedwait(&client->freed, &client->lock, &deadline) != 0) break;
+    if (connection != NULL) {
+        connection->busy = true;
+        *ret_number = ++client->last_number;
+    }
+    pthread_mutex_unlock(&client->lock);
+    return connection;
+}
+
+static void give_back(kf_hsm_client *client, hsm_connection *connection, bool broken)
+{
+    pthread_mutex_lock(&client->lock);
+    connection->busy = false;
+    if (broken || connection->next >= 0) kf_descriptor_close(&connection->descriptor);
+    if (connection->next >= 0) {
+        connection->descriptor = connection->next;
+        connection->next = -1;
+    }
+    pthread_cond_signal(&client->freed);
+    pthread_mutex_unlock(&client->lock);
+}
+
+/* -- calls -- */
+
+static kf_code wait_for_packet(int descriptor)
+{
+    struct pollfd wait = {.fd = descriptor, .events = POLLIN};
+    int ready;
+    do {
+        ready = poll(&wait, 1, KF_HSM_PATIENCE_SECONDS * 1000);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0 ? KF_OK : KF_ERR_TIMEOUT;
+}
+
+/* The answer of that number; one that comes late, after its caller gave up, is passed over. */
+static kf_code receive(int descriptor, uint64_t number, uint8_t *packet, kf_hsm_answer *ret_answer)
+{
+    for (;;) {
+        KF_TRY(wait_for_packet(descriptor));
+        ssize_t got = recv(descriptor, packet, KF_HSM_MESSAGE_MAX, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return KF_ERR_VAULT;
+        if (kf_hsm_answer_take(kf_view_of(packet, (size_t)got), ret_answer) != KF_OK) return KF_ERR_VAULT;
+        if (ret_answer->number == number) return KF_OK;
+    }
+}
+
+static kf_code exchange(hsm_connection *connection, uint64_t number, const kf_buffer *request,
+                        kf_buffer *payload, kf_error *error)
+{
+    uint8_t packet[KF_HSM_MESSAGE_MAX];
+    kf_hsm_answer answer;
+    ssize_t sent;
+    do {
+        sent = send(connection->descriptor, request->data, request->size, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    kf_code code = sent == (ssize_t)request->size ? KF_OK : KF_ERR_VAULT;
+    if (code == KF_OK) code = receive(connection->descriptor, number, packet, &answer);
+    if (code == KF_ERR_TIMEOUT)
+        return kf_fail(error, KF_ERR_UNAVAILABLE, "the token did not answer within %d seconds",
+                       KF_HSM_PATIENCE_SECONDS);
+    if (code != KF_OK) return code;
+    if (answer.code == KF_OK)
+        kf_buffer_append(payload, answer.payload);
+    else
+        (void)kf_fail(error, answer.code, "%.*s", (int)answer.message.size,
+                      (const char *)answer.message.data);
+    code = answer.code;
+    kf_wipe(packet, sizeof packet);
+    return code == KF_OK ? kf_fail_plain(error, kf_buffer_status(payload)) : code;
+}
+
+static kf_code no_helper(kf_error *error)
+{
+    return kf_fail(error, KF_ERR_UNAVAILABLE,
+                   "the helper with the token is not there; it is being started again");
+}
+
+static void set_number(kf_buffer *request, uint64_t number)
+{
+    for (size_t i = 0; i < 8; i++)
+        request->data[i] = (uint8_t)(number >> (56 - 8 * i));
+}
+
+kf_code kf_hsm_call(kf_hsm_client *client, kf_buffer *request, kf_buffer *payload, kf_error *error)
+{
+    KF_TRY(kf_fail_plain(error, kf_buffer_status(request)));
+    if (request->size < 9 || request->size > KF_HSM_MESSAGE_MAX) return kf_fail_plain(error, KF_ERR_TOO_LONG);
+    uint64_t number = 0;
+    hsm_connection *connection = take_connection(client, &number);
+    if (connection == NULL) return no_helper(error);
+    set_number(request, number);
+    kf_code code = exchange(connection, number, request, payload, error);
+    bool broken = code == KF_ERR_VAULT;
+    give_back(client, connection, broken);
+    return broken ? no_helper(error) : code;
+}
+
+/* -- control -- */
+
+static bool take_descriptors(kf_hsm_client *client)
+{
+    int descriptors[KF_HSM_CONNECTIONS_MAX];
+    char byte;
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof descriptors)];
+    } space;
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof space};
+    ssize_t got;
+    do {
+        got = recvmsg(client->control, &message, MSG_CMSG_CLOEXEC);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0) return false;
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) return true;
+    size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof *descriptors;
+    memcpy(descriptors, CMSG_DATA(head), count * sizeof *descriptors);
+    kf_hsm_client_connect(client, descriptors, count);
+    return true;
+}
+
+static void *follow_control(void *context)
+{
+    kf_hsm_client *client = context;
+    while (take_descriptors(client))
+        continue;
+    return NULL;
+}
+
+kf_code kf_hsm_send_connections(int control, const int *descriptors, size_t count)
+{
+    char byte = 1;
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(KF_HSM_CONNECTIONS_MAX * sizeof(int))];
+    } space;
+    if (count < 1 || count > KF_HSM_CONNECTIONS_MAX) return KF_ERR_ARGUMENT;
+    memset(&space, 0, sizeof space);
+    struct iovec part = {&byte, 1};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &space,
+                             .msg_controllen = CMSG_SPACE(count * sizeof *descriptors)};
+    space.head.cmsg_level = SOL_SOCKET;
+    space.head.cmsg_type = SCM_RIGHTS;
+    space.head.cmsg_len = CMSG_LEN(count * sizeof *descriptors);
+    memcpy(CMSG_DATA(&space.head), descriptors, count * sizeof *descriptors);
+    return sendmsg(control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? KF_OK : KF_ERR_SYSTEM;
+}
+
+/* -- life -- */
+
+static kf_code start(kf_hsm_client *client)
+{
+    pthread_condattr_t attributes;
+    if (pthread_mutex_init(&client->lock, NULL) != 0 || pthread_condattr_init(&attributes) != 0)
+        return KF_ERR_MEMORY;
+    int result = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    if (result == 0) result = pthread_cond_init(&client->freed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    if (result != 0) return KF_ERR_MEMORY;
+    if (client->control < 0) return KF_OK;
+    if (pthread_create(&client->thread, NULL, follow_control, client) != 0) return KF_ERR_SYSTEM;
+    client->has_thread = true;
+    return KF_OK;
+}
+
+kf_code kf_hsm_client_new(int control, kf_hsm_client **ret_client, kf_error *error)
+{
+    kf_hsm_client *client = calloc(1, sizeof *client);
+    if (client == NULL) {
+        kf_descriptor_close(&control);
+        return kf_fail_plain(error, KF_ERR_MEMORY);
+    }
+    client->control = control;
+    for (size_t i = 0; i < KF_HSM_CONNECTIONS_MAX; i++)
+        client->connections[i] = (hsm_connection){-1, -1, false};
+    kf_code code = start(client);
+    if (code != KF_OK) {
+        kf_descriptor_close(&client->control);
+        free(client);
+        return kf_fail_plain(error, code);
+    }
+    *ret_client = client;
+    return KF_OK;
+}
+
+void kf_hsm_client_free(kf_hsm_client **client)
+{
+    if (*client == NULL) return;
+    if ((*client)->has_thread) {
+        (void)shutdown((*client)->control, SHUT_RDWR);
+        pthread_join((*client)->thread, NULL);
+    }
+    kf_hsm_client_connect(*client, NULL, 0);
+    kf_descriptor_close(&(*client)->control);
+    pthread_cond_destroy(&(*client)->freed);
+    pthread_mutex_destroy(&(*client)->lock);
+    free(*client);
+    *client = NULL;
+}
