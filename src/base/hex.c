@@ -140,6 +140,7 @@ kf_code kf_base64url_decode_append(const char *text, kf_buffer *buffer)
     for (size_t i = 0; i < length; i++)
         bad |= sextet_of(text[i]) & 0x100U;
     if (bad != 0) return KF_ERR_MALFORMED;
+    size_t before = buffer->size;
     for (size_t i = 0; i < length; i += 4) {
         size_t group = length - i < 4 ? length - i : 4;
         unsigned bits = 0;
@@ -147,7 +148,10 @@ kf_code kf_base64url_decode_append(const char *text, kf_buffer *buffer)
             bits |= sextet_of(text[i + j]) << (18 - 6 * j);
         /* Bits that no byte takes must be zero, so that one value has one text. */
         static const unsigned spare[] = {[2] = 0xFFFF, [3] = 0xFF, [4] = 0};
-        if ((bits & spare[group]) != 0) return KF_ERR_MALFORMED;
+        if ((bits & spare[group]) != 0) {
+            kf_buffer_truncate(buffer, before);
+            return KF_ERR_MALFORMED;
+        }
         for (size_t j = 0; j + 1 < group; j++)
             kf_buffer_append_u8(buffer, (uint8_t)(bits >> (16 - 8 * j)));
     }

@@ -6,7 +6,8 @@
 
 #define ESCAPE 0x1B
 #define END 0xFF
-#define UNKNOWN 0xFFFD /* replacement character */
+#define UNKNOWN 0xFFFD      /* replacement character */
+#define NO_CHARACTER 0xFFFF /* an unused place of UCS2 */
 
 static const uint16_t default_alphabet[128] = {
     '@',    0x00A3, '$',    0x00A5, 0x00E8, 0x00E9, 0x00F9, 0x00EC, 0x00F2, 0x00C7, '\n',   0x00D8, 0x00F8,
@@ -31,7 +32,7 @@ static const struct {
 static void append_utf8(kf_buffer *text, unsigned character)
 {
     /* Surrogates cannot stand alone in UTF-8; cards have UCS2, which has none. */
-    if (character >= 0xD800 && character <= 0xDFFF) character = UNKNOWN;
+    if ((character >= 0xD800 && character <= 0xDFFF) || character == NO_CHARACTER) character = UNKNOWN;
     if (character < 0x80) {
         kf_buffer_append_u8(text, (uint8_t)character);
     } else if (character < 0x800) {
@@ -71,7 +72,7 @@ static kf_code decode_wide(kf_view field, kf_buffer *text)
 {
     for (size_t i = 0; i + 1 < field.size; i += 2) {
         unsigned character = (unsigned)field.data[i] << 8 | field.data[i + 1];
-        if (character == 0xFFFF) return KF_OK;
+        if (character == NO_CHARACTER) return KF_OK;
         append_utf8(text, character);
     }
     return KF_OK;
@@ -129,7 +130,8 @@ static kf_code next_character(const char **text, unsigned *ret_character)
         if ((bytes[i] & 0xC0u) != 0x80u) return KF_ERR_ARGUMENT;
         character = character << 6 | (bytes[i] & 0x3Fu);
     }
-    if (character < least[more] || (character >= 0xD800 && character <= 0xDFFF)) return KF_ERR_ARGUMENT;
+    if (character < least[more] || (character >= 0xD800 && character <= 0xDFFF) || character == NO_CHARACTER)
+        return KF_ERR_ARGUMENT;
     *text += 1 + more;
     *ret_character = character;
     return KF_OK;

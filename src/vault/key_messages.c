@@ -65,13 +65,15 @@ void kf_key_peers_put(kf_buffer *bytes, const kf_key_peer *peers, size_t count)
 
 kf_code kf_key_peers_take(kf_cursor *bytes, kf_key_peer ret_peers[KF_KEY_PEERS_MAX], size_t *ret_count)
 {
+    kf_key_peer peers[KF_KEY_PEERS_MAX];
     uint16_t count;
     KF_TRY(kf_cursor_u16(bytes, &count));
     if (count > KF_KEY_PEERS_MAX) return KF_ERR_MALFORMED;
     for (size_t i = 0; i < count; i++) {
-        KF_TRY(kf_message_take_text(bytes, ret_peers[i].name, sizeof ret_peers[i].name));
-        KF_TRY(kf_cursor_u64(bytes, &ret_peers[i].revision));
+        KF_TRY(kf_message_take_text(bytes, peers[i].name, sizeof peers[i].name));
+        KF_TRY(kf_cursor_u64(bytes, &peers[i].revision));
     }
+    memcpy(ret_peers, peers, count * sizeof peers[0]);
     *ret_count = count;
     return KF_OK;
 }
@@ -271,15 +273,18 @@ void kf_key_export_answer_put(kf_buffer *bytes, const kf_key_export_answer *answ
 
 kf_code kf_key_export_answer_take(kf_cursor *bytes, kf_key_export_answer *ret_answer)
 {
+    kf_key_export_answer answer = {.count = 0};
     uint16_t count;
     KF_TRY(kf_message_take_version(bytes));
-    KF_TRY(kf_cursor_u64(bytes, &ret_answer->head));
+    KF_TRY(kf_cursor_u64(bytes, &answer.head));
     KF_TRY(kf_cursor_u16(bytes, &count));
     if (count > KF_KEY_BLOCK_BATCH_MAX) return KF_ERR_MALFORMED;
     for (uint16_t i = 0; i < count; i++)
-        KF_TRY(kf_key_message_take(bytes, &ret_answer->messages[i]));
-    ret_answer->count = count;
-    return kf_message_end(bytes);
+        KF_TRY(kf_key_message_take(bytes, &answer.messages[i]));
+    answer.count = count;
+    KF_TRY(kf_message_end(bytes));
+    *ret_answer = answer;
+    return KF_OK;
 }
 
 void kf_key_import_request_put(kf_buffer *bytes, const kf_key_import_request *request)

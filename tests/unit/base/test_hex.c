@@ -136,10 +136,14 @@ static void every_byte_survives_base64url(void **state)
 static void one_value_has_one_base64url_text(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"Z", "Zm9vY", "Zh", "Zm9", "Zg==", "Zm 8", "Zm+v", "Zm/v", "Zm9v\n"};
+    static const char *const wrong[] = {
+        "Z", "Zm9vY", "Zh", "Zm9", "Zg==", "Zm 8", "Zm+v", "Zm/v", "Zm9v\n", "Zm9vZh"};
     kf_buffer back = KF_BUFFER_INIT;
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+    kf_buffer_append_text(&back, "before");
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_int_equal(kf_base64url_decode_append(wrong[i], &back), KF_ERR_MALFORMED);
+        assert_int_equal(back.size, strlen("before"));
+    }
     kf_buffer_clear(&back);
 }
 

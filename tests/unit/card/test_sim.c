@@ -262,6 +262,9 @@ static void texts_go_both_ways_in_every_coding(void **state)
         {"820505302D82D31E", ""},
         {"", ""},
         {"FFFF", ""},
+        /* FFFF is no character, wherever it comes from. */
+        {"8202FFFF8041", "\xEF\xBF\xBD"
+                         "A"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         BYTES(coded, cases[i].coded);
@@ -287,8 +290,9 @@ static void texts_go_both_ways_in_every_coding(void **state)
     /* Eight characters of UCS2 need 17 bytes. */
     static const char eight_wide[] = "\xE4\xB8\xAD\xE5\x9B\xBD\xE4\xB8\xAD\xE5\x9B\xBD"
                                      "\xE4\xB8\xAD\xE5\x9B\xBD\xE4\xB8\xAD\xE5\x9B\xBD";
-    static const char *const wrong[] = {
-        "seventeen letters", "\xF0\x9F\x98\x80", "\xC3", "\xC0\x80", "\xED\xA0\x80", "\x80", eight_wide};
+    static const char *const wrong[] = {"seventeen letters", "\xF0\x9F\x98\x80", "\xC3",
+                                        "\xC0\x80",          "\xED\xA0\x80",     "\x80",
+                                        eight_wide,          "\xEF\xBF\xBF"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         EMPTY(field);
         assert_int_equal(kf_alpha_encode(wrong[i], 16, &field), KF_ERR_ARGUMENT);
