@@ -123,6 +123,32 @@ def integration(tally, variant, long):
             print(output[-30000:], flush=True)
 
 
+FUZZ_FOLDER = "build-fuzz"
+FUZZ_SECONDS, FUZZ_SECONDS_LONG = 5, 60
+
+
+def fuzz(tally, long):
+    """tests/fuzz/run.py: each target is one check; a crash says which input was saved and how to replay it."""
+    if not run(tally, "build fuzz", ["./dev", "fuzz", "--build-only"], limit=1800):
+        return
+    start = time.monotonic()
+    seconds = FUZZ_SECONDS_LONG if long else FUZZ_SECONDS
+    done = subprocess.run([sys.executable, "tests/fuzz/run.py", "--seconds", str(seconds), "--build", FUZZ_FOLDER], cwd=ROOT,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    lines = done.stdout.splitlines()
+    oks = [line[3:] for line in lines if line.startswith("ok ")]
+    fails = [line[5:] for line in lines if line.startswith("FAIL ")]
+    if not fails and (done.returncode != 0 or not oks):
+        fails = [f"fuzz: run.py ended with {done.returncode} after {len(oks)} targets"]
+    for name in oks:
+        tally.add(name, True)
+    for name in fails:
+        tally.add(name, False)
+    print(f"{'ok  ' if not fails else 'FAIL'} fuzz: {len(oks)} targets, {seconds} s each ({time.monotonic() - start:.1f} s)", flush=True)
+    if fails:
+        print(done.stdout[-30000:], flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--long", action="store_true", help="also what needs more time")
@@ -137,6 +163,9 @@ def main():
             continue
         meson_tests(tally, variant)
         integration(tally, variant, arguments.long)
+    if not arguments.variant:
+        say("fuzz")
+        fuzz(tally, arguments.long)
     for name in tally.failures:
         print(f"FAILED {name}", flush=True)
     print(f"{tally.passed} passed, {len(tally.failures)} failed", flush=True)
