@@ -58,8 +58,7 @@ static void install_shows_what_it_is_about_and_not_its_parameters(void **state)
         NULL,
         "80E60C00 Lc=23 D2760000850101 D276000085010101 D276000085010101 00 parameters *** (5 bytes) "
         "Le=00");
-    assert_shown("80E602000C07D27600008501010000000000", NULL,
-                 "80E60200 Lc=0C D2760000850101 - -  Le=00");
+    assert_shown("80E602000C07D27600008501010000000000", NULL, "80E60200 Lc=0C D2760000850101 - -  Le=00");
     /* What is not whole, or protected by the user, is not looked into. */
     assert_shown("80E68C0003C0FFEE", NULL, "80E68C00 Lc=03 *** (3 bytes)");
     assert_shown("84E60C0003C0FFEE", NULL, "84E60C00 Lc=03 *** (3 bytes)");
