@@ -53,26 +53,40 @@ static void become_user(const kf_monitor_program *program)
     if (program->user != 0 && setuid(0) == 0) give_up(program, "giving up root");
 }
 
-static void place_descriptors(const kf_monitor_program *program, int descriptor)
+/* First out of each other's way, then where they belong. */
+static void place_descriptors(const kf_monitor_program *program, const int *descriptors, size_t count)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
         give_up(program, "standard descriptors");
-    if (descriptor == KF_MONITOR_DESCRIPTOR) {
-        if (fcntl(descriptor, F_SETFD, 0) != 0) give_up(program, "descriptor");
-    } else if (dup2(descriptor, KF_MONITOR_DESCRIPTOR) < 0) {
-        give_up(program, "descriptor");
-    }
-    if (close_range(KF_MONITOR_DESCRIPTOR + 1, ~0U, 0) != 0) give_up(program, "closing descriptors");
+    int behind = KF_MONITOR_DESCRIPTOR + (int)count;
+    int moved[KF_MONITOR_DESCRIPTORS_MAX];
+    for (size_t i = 0; i < count; i++)
+        if ((moved[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, behind)) < 0) give_up(program, "descriptor");
+    for (size_t i = 0; i < count; i++)
+        if (dup2(moved[i], KF_MONITOR_DESCRIPTOR + (int)i) < 0) give_up(program, "descriptor");
+    if (close_range((unsigned)behind, ~0U, 0) != 0) give_up(program, "closing descriptors");
 }
 
-static void run_program(const kf_monitor_program *program, int descriptor, pid_t monitor)
-    __attribute__((noreturn));
-static void run_program(const kf_monitor_program *program, int descriptor, pid_t monitor)
+/* What the program gets, and where the service manager is to be told. */
+static void fill_environment(const kf_monitor_program *program, char **environment)
+{
+    size_t count = 0;
+    for (; count < KF_MONITOR_ENVIRONMENT_MAX && program->environment[count] != NULL; count++)
+        if ((environment[count] = strdup(program->environment[count])) == NULL) give_up(program, "memory");
+    const char *manager = program->tells_ready ? getenv("NOTIFY_SOCKET") : NULL;
+    if (manager != NULL && asprintf(&environment[count], "NOTIFY_SOCKET=%s", manager) < 0)
+        give_up(program, "memory");
+}
+
+static void run_program(const kf_monitor_program *program, const int *descriptors, size_t count,
+                        pid_t monitor) __attribute__((noreturn));
+static void run_program(const kf_monitor_program *program, const int *descriptors, size_t count,
+                        pid_t monitor)
 {
     sigset_t none;
     sigemptyset(&none);
-    place_descriptors(program, descriptor);
+    place_descriptors(program, descriptors, count);
     become_user(program);
     umask(0077);
     if (chdir("/") != 0) give_up(program, "folder /");
@@ -85,22 +99,21 @@ static void run_program(const kf_monitor_program *program, int descriptor, pid_t
         arguments[i] = strdup(program->arguments[i]);
         if (arguments[i] == NULL) give_up(program, "memory");
     }
-    char *environment[] = {NULL, NULL};
-    const char *manager = program->tells_ready ? getenv("NOTIFY_SOCKET") : NULL;
-    if (manager != NULL && asprintf(&environment[0], "NOTIFY_SOCKET=%s", manager) < 0)
-        give_up(program, "memory");
+    char *environment[KF_MONITOR_ENVIRONMENT_MAX + 2] = {NULL};
+    fill_environment(program, environment);
     execve(program->path, arguments, environment);
     give_up(program, "running it");
 }
 
-kf_code kf_monitor_start_child(const kf_monitor_program *program, int descriptor, pid_t *ret_process,
-                               kf_error *error)
+kf_code kf_monitor_start_child(const kf_monitor_program *program, const int *descriptors, size_t count,
+                               pid_t *ret_process, kf_error *error)
 {
+    if (count > KF_MONITOR_DESCRIPTORS_MAX) return kf_fail_plain(error, KF_ERR_ARGUMENT);
     pid_t monitor = getpid();
     pid_t process = fork();
     if (process < 0)
         return kf_fail(error, KF_ERR_SYSTEM, "no process for the %s: %s", program->name, strerror(errno));
-    if (process == 0) run_program(program, descriptor, monitor);
+    if (process == 0) run_program(program, descriptors, count, monitor);
     *ret_process = process;
     return KF_OK;
 }

@@ -8,7 +8,7 @@
  * (NOTIFY_SOCKET alone for the one that tells when the unit is ready), the folder /, /dev/null as input, our
  * standard error, `descriptor` as KF_MONITOR_DESCRIPTOR, and no other descriptor. It is killed when the
  * monitor ends. */
-kf_code kf_monitor_start_child(const kf_monitor_program *program, int descriptor, pid_t *ret_process,
-                               kf_error *error) KF_MUST_USE;
+kf_code kf_monitor_start_child(const kf_monitor_program *program, const int *descriptors, size_t count,
+                               pid_t *ret_process, kf_error *error) KF_MUST_USE;
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "monitor/child.h"
+#include "vault/hsm_link.h"
 
 typedef struct watched {
     const kf_monitor_program *program;
@@ -22,6 +23,12 @@ typedef struct watched {
 typedef struct watch {
     watched vault;
     watched front;
+    watched hsm;
+    size_t hsm_connections; /* 0: no helper */
+    int link;               /* over which the vault gets its connections to the helper; -1: none */
+    uint64_t hsm_started_ms;
+    uint64_t hsm_due_ms; /* when it is started again; 0: not planned */
+    uint64_t hsm_backoff_ms;
     sigset_t signals;
     bool stopping;
 } watch;
@@ -33,6 +40,61 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+static void close_all(int *descriptors, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        kf_descriptor_close(&descriptors[i]);
+}
+
+static kf_code make_connections(size_t count, int *ret_vault_ends, int *ret_helper_ends, kf_error *error)
+{
+    for (size_t i = 0; i < count; i++) {
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+            kf_code code = kf_fail(error, KF_ERR_SYSTEM, "no socketpair: %s", strerror(errno));
+            close_all(ret_vault_ends, i);
+            close_all(ret_helper_ends, i);
+            return code;
+        }
+        ret_vault_ends[i] = ends[0];
+        ret_helper_ends[i] = ends[1];
+    }
+    return KF_OK;
+}
+
+/* A vault that does not take its connections leaves the helper without one: it ends, and is started again. */
+static kf_code start_helper(watch *both, kf_error *error)
+{
+    int vault_ends[KF_MONITOR_DESCRIPTORS_MAX] = {0};
+    int helper_ends[KF_MONITOR_DESCRIPTORS_MAX] = {0};
+    size_t count = both->hsm_connections;
+    KF_TRY(make_connections(count, vault_ends, helper_ends, error));
+    kf_code code = kf_monitor_start_child(both->hsm.program, helper_ends, count, &both->hsm.process, error);
+    close_all(helper_ends, count);
+    if (code == KF_OK && kf_hsm_link_send(both->link, vault_ends, count) != KF_OK)
+        kf_log(KF_LOG_WARNING, "the vault does not take its connections to %s", both->hsm.program->name);
+    close_all(vault_ends, count);
+    KF_TRY(code);
+    both->hsm.status = 0;
+    both->hsm_started_ms = now_ms();
+    both->hsm_due_ms = 0;
+    kf_log(KF_LOG_INFO, "%s %ld started", both->hsm.program->name, (long)both->hsm.process);
+    return KF_OK;
+}
+
+static kf_code start_vault(watch *both, int vault_end, kf_error *error)
+{
+    int link[2] = {-1, -1};
+    if (both->hsm_connections > 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link) != 0)
+        return kf_fail(error, KF_ERR_SYSTEM, "no socketpair: %s", strerror(errno));
+    const int descriptors[2] = {vault_end, link[1]};
+    kf_code code = kf_monitor_start_child(both->vault.program, descriptors, link[1] >= 0 ? 2 : 1,
+                                          &both->vault.process, error);
+    kf_descriptor_close(&link[1]);
+    both->link = link[0];
+    return code;
+}
+
 static kf_code start_both(watch *both, kf_error *error)
 {
     int ends[2];
@@ -40,12 +102,12 @@ static kf_code start_both(watch *both, kf_error *error)
         return kf_fail(error, KF_ERR_SYSTEM, "no socketpair: %s", strerror(errno));
     KF_CLEANUP(kf_descriptor_close) int vault_end = ends[0];
     KF_CLEANUP(kf_descriptor_close) int front_end = ends[1];
-    KF_TRY(kf_monitor_start_child(both->vault.program, vault_end, &both->vault.process, error));
-    kf_code code = kf_monitor_start_child(both->front.program, front_end, &both->front.process, error);
-    if (code == KF_OK)
-        kf_log(KF_LOG_INFO, "vault %ld and front %ld started", (long)both->vault.process,
-               (long)both->front.process);
-    return code;
+    KF_TRY(start_vault(both, vault_end, error));
+    kf_code code = kf_monitor_start_child(both->front.program, &front_end, 1, &both->front.process, error);
+    if (code != KF_OK) return code;
+    kf_log(KF_LOG_INFO, "vault %ld and front %ld started", (long)both->vault.process,
+           (long)both->front.process);
+    return both->hsm_connections > 0 ? start_helper(both, error) : KF_OK;
 }
 
 static void log_end(const watched *ended, pid_t process)
@@ -65,6 +127,7 @@ static void reap(watch *both)
     while ((process = waitpid(-1, &status, WNOHANG)) > 0) {
         watched *ended = process == both->vault.process   ? &both->vault
                          : process == both->front.process ? &both->front
+                         : process == both->hsm.process   ? &both->hsm
                                                           : NULL;
         if (ended == NULL) continue;
         ended->process = 0;
@@ -112,12 +175,16 @@ static void stop_both(watch *both)
     }
     wait_for_end(both, &both->vault, KF_MONITOR_STOP_SECONDS);
     end_for_certain(both, &both->vault);
+    /* With the vault its connections have closed. */
+    wait_for_end(both, &both->hsm, KF_MONITOR_STOP_SECONDS);
+    end_for_certain(both, &both->hsm);
+    kf_descriptor_close(&both->link);
 }
 
 static int lasting_status(const watch *both)
 {
-    const watched *list[2] = {&both->vault, &both->front};
-    for (size_t i = 0; i < 2; i++) {
+    const watched *list[3] = {&both->vault, &both->front, &both->hsm};
+    for (size_t i = 0; i < 3; i++) {
         if (!WIFEXITED(list[i]->status)) continue;
         int status = WEXITSTATUS(list[i]->status);
         if (status == KF_EXIT_USAGE || status == KF_EXIT_REFUSED) return status;
@@ -132,15 +199,47 @@ static void rest(watch *both, uint64_t milliseconds)
         wait_for_signal(both, deadline - now);
 }
 
+static uint64_t next_backoff(uint64_t backoff)
+{
+    return backoff * 2 < KF_MONITOR_BACKOFF_MOST_MS ? backoff * 2 : KF_MONITOR_BACKOFF_MOST_MS;
+}
+
+/* The helper alone is started again while front and vault go on. Returns how long to wait for that at most.
+ */
+static uint64_t look_after_helper(watch *both)
+{
+    kf_error error = {KF_OK, ""};
+    if (both->hsm_connections == 0 || both->hsm.process != 0) return UINT64_MAX;
+    uint64_t now = now_ms();
+    if (both->hsm_due_ms == 0) {
+        if (now - both->hsm_started_ms >= (uint64_t)KF_MONITOR_STEADY_SECONDS * 1000)
+            both->hsm_backoff_ms = KF_MONITOR_BACKOFF_FIRST_MS;
+        both->hsm_due_ms = now + both->hsm_backoff_ms;
+        kf_log(KF_LOG_WARNING, "%s is started again in %llu ms", both->hsm.program->name,
+               (unsigned long long)both->hsm_backoff_ms);
+        both->hsm_backoff_ms = next_backoff(both->hsm_backoff_ms);
+    }
+    if (now < both->hsm_due_ms) return both->hsm_due_ms - now;
+    if (start_helper(both, &error) == KF_OK) return UINT64_MAX;
+    kf_log(KF_LOG_ERROR, "%s", kf_error_text(&error));
+    both->hsm_due_ms = now + both->hsm_backoff_ms;
+    both->hsm_backoff_ms = next_backoff(both->hsm_backoff_ms);
+    return both->hsm_due_ms - now;
+}
+
 /* One life of the pair. */
 static kf_code run_once(watch *both, uint64_t *ret_lived_ms, kf_error *error)
 {
     uint64_t started = now_ms();
     both->vault.status = 0;
     both->front.status = 0;
+    both->hsm.status = 0;
+    both->hsm_due_ms = 0;
+    both->hsm_backoff_ms = KF_MONITOR_BACKOFF_FIRST_MS;
     kf_code code = start_both(both, error);
-    while (code == KF_OK && !both->stopping && both->vault.process != 0 && both->front.process != 0)
-        wait_for_signal(both, UINT64_MAX);
+    while (code == KF_OK && !both->stopping && both->vault.process != 0 && both->front.process != 0 &&
+           lasting_status(both) == KF_EXIT_OK)
+        wait_for_signal(both, look_after_helper(both));
     stop_both(both);
     *ret_lived_ms = now_ms() - started;
     return code;
@@ -157,12 +256,12 @@ static kf_code watch_until_stopped(watch *both, int *ret_exit_status, kf_error *
         if (status != KF_EXIT_OK) {
             *ret_exit_status = status;
             return kf_fail(error, KF_ERR_CONFIGURATION,
-                           "front or vault cannot work as configured; see the line before");
+                           "front, vault or keyfill-hsm cannot work as configured; see the line before");
         }
         if (lived_ms >= (uint64_t)KF_MONITOR_STEADY_SECONDS * 1000) backoff = KF_MONITOR_BACKOFF_FIRST_MS;
         kf_log(KF_LOG_WARNING, "front and vault are started again in %llu ms", (unsigned long long)backoff);
         rest(both, backoff);
-        backoff = backoff * 2 < KF_MONITOR_BACKOFF_MOST_MS ? backoff * 2 : KF_MONITOR_BACKOFF_MOST_MS;
+        backoff = next_backoff(backoff);
     }
     *ret_exit_status = KF_EXIT_OK;
     return KF_OK;
@@ -170,7 +269,11 @@ static kf_code watch_until_stopped(watch *both, int *ret_exit_status, kf_error *
 
 kf_code kf_monitor_run(const kf_monitor_plan *plan, int *ret_exit_status, kf_error *error)
 {
-    watch both = {.vault = {&plan->vault, 0, 0}, .front = {&plan->front, 0, 0}, .stopping = false};
+    watch both = {.vault = {&plan->vault, 0, 0},
+                  .front = {&plan->front, 0, 0},
+                  .hsm = {&plan->hsm, 0, 0},
+                  .hsm_connections = plan->hsm_connections,
+                  .link = -1};
     sigset_t before;
     sigemptyset(&both.signals);
     sigaddset(&both.signals, SIGCHLD);

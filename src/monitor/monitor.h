@@ -1,6 +1,7 @@
 /* The monitor: starts a front and a vault under two users, gives each one end of a socketpair, watches, and
- * starts both again where either ends. It has neither network nor keys, reads nothing but its configuration,
- * and talks to neither. */
+ * starts both again where either ends. With a token it also starts the vault's helper keyfill-hsm under a
+ * third user, starts that again by itself, and sends the vault its connections each time. It has neither
+ * network nor keys, reads nothing but its configuration, and talks to none of them. */
 #ifndef KEYFILL_MONITOR_MONITOR_H
 #define KEYFILL_MONITOR_MONITOR_H
 
@@ -8,8 +9,12 @@
 
 #include <keyfill/error.h>
 
-#define KF_MONITOR_ARGUMENTS_MAX 16
-#define KF_MONITOR_DESCRIPTOR 3 /* where a process finds its end of the socketpair */
+#define KF_MONITOR_ARGUMENTS_MAX 20
+#define KF_MONITOR_ENVIRONMENT_MAX 16
+#define KF_MONITOR_DESCRIPTORS_MAX 64
+#define KF_MONITOR_DESCRIPTOR                                                                                \
+    3 /* where a process finds its end of the socketpair; the vault the link for                             \
+         connections to the helper behind it; the helper all its ends */
 
 #define KF_MONITOR_DRAIN_SECONDS 15 /* the front may take so long to end its requests */
 #define KF_MONITOR_STOP_SECONDS 5   /* the vault, once the front is gone */
@@ -17,11 +22,12 @@
 #define KF_MONITOR_BACKOFF_MOST_MS 10000
 #define KF_MONITOR_STEADY_SECONDS 30 /* having run so long, the next restart is at once again */
 
-/* One of the two processes. */
+/* One of the processes. */
 typedef struct kf_monitor_program {
     const char *name; /* "vault", "front": for the log */
     const char *path;
-    const char *arguments[KF_MONITOR_ARGUMENTS_MAX]; /* ended by NULL, the program's name first */
+    const char *arguments[KF_MONITOR_ARGUMENTS_MAX];         /* ended by NULL, the program's name first */
+    const char *environment[KF_MONITOR_ENVIRONMENT_MAX + 1]; /* NAME=VALUE, ended by NULL */
     bool change_user;
     uid_t user;
     gid_t group;
@@ -32,6 +38,8 @@ typedef struct kf_monitor_program {
 typedef struct kf_monitor_plan {
     kf_monitor_program vault;
     kf_monitor_program front;
+    kf_monitor_program hsm;
+    size_t hsm_connections; /* 0: no helper */
 } kf_monitor_plan;
 
 /* Runs until SIGTERM or SIGINT: then the front is told to end, the vault ends with it, KF_OK. A process that

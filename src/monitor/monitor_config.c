@@ -24,17 +24,30 @@ typedef struct front_section {
     char *config;
 } front_section;
 
+typedef struct hsm_section {
+    char *user;
+    char *uri;
+    char *module;
+    char *pin_file;
+    char *so_pin_file;
+    char **environment;
+    unsigned environment_count;
+} hsm_section;
+
 typedef struct monitor_file {
     bool development;
     char *programs;
     vault_section vault;
     front_section front;
+    hsm_section *hsm; /* NULL: no token */
 } monitor_file;
 
 struct kf_monitor_config {
     monitor_file *file;
     char vault_path[PATH_MAX];
     char front_path[PATH_MAX];
+    char hsm_path[PATH_MAX];
+    char hsm_connections[8];
 };
 
 static const cyaml_schema_field_t vault_fields[] = {
@@ -53,12 +66,30 @@ static const cyaml_schema_field_t front_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_value_t environment_entry = {
+    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, PATH_MAX),
+};
+
+#define MAY_BE_ABSENT (CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL)
+
+static const cyaml_schema_field_t hsm_fields[] = {
+    CYAML_FIELD_STRING_PTR("user", MAY_BE_ABSENT, hsm_section, user, 1, 64),
+    CYAML_FIELD_STRING_PTR("uri", CYAML_FLAG_POINTER, hsm_section, uri, 1, 1024),
+    CYAML_FIELD_STRING_PTR("module", MAY_BE_ABSENT, hsm_section, module, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("pin_file", CYAML_FLAG_POINTER, hsm_section, pin_file, 1, PATH_MAX),
+    CYAML_FIELD_STRING_PTR("so_pin_file", MAY_BE_ABSENT, hsm_section, so_pin_file, 1, PATH_MAX),
+    CYAML_FIELD_SEQUENCE("environment", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, hsm_section, environment,
+                         &environment_entry, 0, KF_MONITOR_ENVIRONMENT_MAX),
+    CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t file_fields[] = {
     CYAML_FIELD_BOOL("development", CYAML_FLAG_OPTIONAL, monitor_file, development),
     CYAML_FIELD_STRING_PTR("programs", CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, monitor_file, programs,
                            1, PATH_MAX),
     CYAML_FIELD_MAPPING("vault", CYAML_FLAG_DEFAULT, monitor_file, vault, vault_fields),
     CYAML_FIELD_MAPPING("front", CYAML_FLAG_DEFAULT, monitor_file, front, front_fields),
+    CYAML_FIELD_MAPPING_PTR("hsm", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, monitor_file, hsm, hsm_fields),
     CYAML_FIELD_END,
 };
 
@@ -107,11 +138,12 @@ static kf_code find_programs(kf_monitor_config *config, kf_monitor_unit unit, kf
     const char *front = unit == KF_MONITOR_KMU ? "keyfill-kmu-front" : "keyfill-bkm-front";
     int vault_size = snprintf(config->vault_path, sizeof config->vault_path, "%s/keyfill-vault", folder);
     int front_size = snprintf(config->front_path, sizeof config->front_path, "%s/%s", folder, front);
-    if (vault_size < 0 || front_size < 0 || (size_t)vault_size >= sizeof config->vault_path ||
-        (size_t)front_size >= sizeof config->front_path)
+    int hsm_size = snprintf(config->hsm_path, sizeof config->hsm_path, "%s/keyfill-hsm", folder);
+    if (vault_size < 0 || front_size < 0 || hsm_size < 0 || (size_t)vault_size >= sizeof config->vault_path ||
+        (size_t)front_size >= sizeof config->front_path || (size_t)hsm_size >= sizeof config->hsm_path)
         return kf_fail(error, KF_ERR_CONFIGURATION, "programs: the path is too long");
-    const char *const paths[2] = {config->vault_path, config->front_path};
-    for (size_t i = 0; i < 2; i++)
+    const char *const paths[3] = {config->vault_path, config->front_path, config->hsm_path};
+    for (size_t i = 0; i < (config->file->hsm != NULL ? 3U : 2U); i++)
         if (access(paths[i], X_OK) != 0)
             return kf_fail(error, KF_ERR_CONFIGURATION, "programs: %s cannot be run: %s", paths[i],
                            strerror(errno));
@@ -151,6 +183,18 @@ static kf_code find_user(const char *section, const char *name, kf_monitor_progr
     return KF_OK;
 }
 
+/* Whoever is this user can ask the token for any card's key. */
+static kf_code find_hsm_user(const hsm_section *hsm, kf_monitor_plan *plan, kf_error *error)
+{
+    if (hsm->user == NULL) return kf_fail(error, KF_ERR_CONFIGURATION, "hsm: user is missing");
+    KF_TRY(find_user("hsm", hsm->user, &plan->hsm, error));
+    if (plan->hsm.user == plan->vault.user || plan->hsm.user == plan->front.user)
+        return kf_fail(error, KF_ERR_CONFIGURATION,
+                       "hsm: its user %u is the vault's or the front's: give it one of its own",
+                       (unsigned)plan->hsm.user);
+    return KF_OK;
+}
+
 static kf_code find_users(const monitor_file *file, kf_monitor_plan *plan, kf_error *error)
 {
     bool root = geteuid() == 0;
@@ -165,7 +209,7 @@ static kf_code find_users(const monitor_file *file, kf_monitor_plan *plan, kf_er
             return kf_fail(error, KF_ERR_CONFIGURATION,
                            "front and vault have the same user %u: the front could read the keys",
                            (unsigned)plan->vault.user);
-        return KF_OK;
+        return file->hsm != NULL ? find_hsm_user(file->hsm, plan, error) : KF_OK;
     }
     if (!file->development)
         return kf_fail(error, KF_ERR_CONFIGURATION, "vault: user and front: user are both needed");
@@ -195,10 +239,63 @@ static void fill_arguments(const kf_monitor_config *config, kf_monitor_unit unit
         plan->vault.arguments[count++] = "--roster";
         plan->vault.arguments[count++] = file->vault.roster;
     }
+    if (file->hsm != NULL) {
+        plan->vault.arguments[count++] = "--hsm-descriptor";
+        plan->vault.arguments[count++] = "4";
+    }
     if (file->development) {
         plan->vault.arguments[count] = "--development";
         plan->front.arguments[sizeof front / sizeof front[0]] = "--development";
     }
+}
+
+/* A connection for each of the vault's threads. */
+static size_t count_connections(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    if (processors < 4) return 4;
+    return processors < KF_MONITOR_DESCRIPTORS_MAX ? (size_t)processors : KF_MONITOR_DESCRIPTORS_MAX;
+}
+
+static kf_code check_hsm(const hsm_section *hsm, kf_error *error)
+{
+    KF_TRY(check_absolute("hsm: module", hsm->module, error));
+    KF_TRY(check_absolute("hsm: pin_file", hsm->pin_file, error));
+    KF_TRY(check_absolute("hsm: so_pin_file", hsm->so_pin_file, error));
+    for (unsigned i = 0; i < hsm->environment_count; i++)
+        if (strchr(hsm->environment[i], '=') == NULL || hsm->environment[i][0] == '=')
+            return kf_fail(error, KF_ERR_CONFIGURATION, "hsm: environment: %s is not NAME=VALUE",
+                           hsm->environment[i]);
+    return KF_OK;
+}
+
+static kf_code plan_hsm(kf_monitor_config *config, kf_monitor_plan *plan, kf_error *error)
+{
+    const hsm_section *hsm = config->file->hsm;
+    kf_monitor_program *program = &plan->hsm;
+    KF_TRY(check_hsm(hsm, error));
+    plan->hsm_connections = count_connections();
+    (void)snprintf(config->hsm_connections, sizeof config->hsm_connections, "%zu", plan->hsm_connections);
+    const char *const arguments[] = {"keyfill-hsm", "--uri",         hsm->uri,
+                                     "--pin-file",  hsm->pin_file,   "--descriptor",
+                                     "3",           "--connections", config->hsm_connections};
+    size_t count = sizeof arguments / sizeof arguments[0];
+    memcpy(program->arguments, arguments, sizeof arguments);
+    if (hsm->module != NULL) {
+        program->arguments[count++] = "--module";
+        program->arguments[count++] = hsm->module;
+    }
+    if (hsm->so_pin_file != NULL) {
+        program->arguments[count++] = "--so-pin-file";
+        program->arguments[count++] = hsm->so_pin_file;
+    }
+    if (config->file->development) program->arguments[count] = "--development";
+    for (unsigned i = 0; i < hsm->environment_count; i++)
+        program->environment[i] = hsm->environment[i];
+    program->name = "keyfill-hsm";
+    program->path = config->hsm_path;
+    program->locks_memory = true;
+    return KF_OK;
 }
 
 static kf_code make_plan(kf_monitor_config *config, kf_monitor_unit unit, kf_monitor_plan *plan,
@@ -219,7 +316,7 @@ static kf_code make_plan(kf_monitor_config *config, kf_monitor_unit unit, kf_mon
     plan->front.path = config->front_path;
     plan->front.tells_ready = true;
     fill_arguments(config, unit, plan);
-    return KF_OK;
+    return file->hsm != NULL ? plan_hsm(config, plan, error) : KF_OK;
 }
 
 kf_code kf_monitor_config_load(const char *path, kf_monitor_unit unit, kf_monitor_config **ret_config,

@@ -10,6 +10,13 @@
  *     front:
  *       user: keyfill-kmu
  *       config: /etc/keyfill/kmu-front.yaml
+ *     hsm:                          base keys in a PKCS#11 token; absent: in the vault's key files
+ *       user: keyfill-hsm
+ *       uri: pkcs11:token=keyfill-kmu
+ *       module: /usr/lib/softhsm/libsofthsm2.so   absent: the URI's module-path, or what p11-kit knows
+ *       pin_file: /etc/keyfill/kmu.pin
+ *       so_pin_file: /etc/keyfill/bkmu.so-pin     where base keys go to other units' tokens
+ *       environment: [NAME=VALUE]                 what the module reads
  */
 #ifndef KEYFILL_MONITOR_MONITOR_CONFIG_H
 #define KEYFILL_MONITOR_MONITOR_CONFIG_H

@@ -205,7 +205,9 @@ kf_code kf_vault_close_doors(kf_error *error)
     if (UNDER_SANITIZER) return KF_OK;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (filter == NULL) return kf_fail(error, KF_ERR_SYSTEM, "the filter of system calls cannot be made");
-    int result = add_rules(filter);
+    /* All threads that there are. */
+    int result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+    if (result == 0) result = add_rules(filter);
     if (result == 0) result = seccomp_load(filter);
     seccomp_release(filter);
     if (result != 0)

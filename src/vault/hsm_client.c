@@ -18,7 +18,7 @@ typedef struct hsm_connection {
 } hsm_connection;
 
 struct kf_hsm_client {
-    int control;
+    int link;
     bool has_thread;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -168,59 +168,16 @@ kf_code kf_hsm_call(kf_hsm_client *client, kf_buffer *request, kf_buffer *payloa
     return broken ? no_helper(error) : code;
 }
 
-/* -- control -- */
+/* -- link -- */
 
-static bool take_descriptors(kf_hsm_client *client)
-{
-    int descriptors[KF_HSM_CONNECTIONS_MAX];
-    char byte;
-    union {
-        struct cmsghdr head;
-        char bytes[CMSG_SPACE(sizeof descriptors)];
-    } space;
-    struct iovec part = {&byte, 1};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof space};
-    ssize_t got;
-    do {
-        got = recvmsg(client->control, &message, MSG_CMSG_CLOEXEC);
-    } while (got < 0 && errno == EINTR);
-    if (got <= 0) return false;
-    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-    if (head == NULL || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) return true;
-    size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof *descriptors;
-    memcpy(descriptors, CMSG_DATA(head), count * sizeof *descriptors);
-    kf_hsm_client_connect(client, descriptors, count);
-    return true;
-}
-
-static void *follow_control(void *context)
+static void *follow_link(void *context)
 {
     kf_hsm_client *client = context;
-    while (take_descriptors(client))
-        continue;
+    int descriptors[KF_HSM_CONNECTIONS_MAX];
+    size_t count = 0;
+    while (kf_hsm_link_receive(client->link, descriptors, &count) == KF_OK && count > 0)
+        kf_hsm_client_connect(client, descriptors, count);
     return NULL;
-}
-
-kf_code kf_hsm_send_connections(int control, const int *descriptors, size_t count)
-{
-    char byte = 1;
-    union {
-        struct cmsghdr head;
-        char bytes[CMSG_SPACE(KF_HSM_CONNECTIONS_MAX * sizeof(int))];
-    } space;
-    if (count < 1 || count > KF_HSM_CONNECTIONS_MAX) return KF_ERR_ARGUMENT;
-    memset(&space, 0, sizeof space);
-    struct iovec part = {&byte, 1};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = &space,
-                             .msg_controllen = CMSG_SPACE(count * sizeof *descriptors)};
-    space.head.cmsg_level = SOL_SOCKET;
-    space.head.cmsg_type = SCM_RIGHTS;
-    space.head.cmsg_len = CMSG_LEN(count * sizeof *descriptors);
-    memcpy(CMSG_DATA(&space.head), descriptors, count * sizeof *descriptors);
-    return sendmsg(control, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 ? KF_OK : KF_ERR_SYSTEM;
 }
 
 /* -- life -- */
@@ -234,25 +191,25 @@ static kf_code start(kf_hsm_client *client)
     if (result == 0) result = pthread_cond_init(&client->freed, &attributes);
     pthread_condattr_destroy(&attributes);
     if (result != 0) return KF_ERR_MEMORY;
-    if (client->control < 0) return KF_OK;
-    if (pthread_create(&client->thread, NULL, follow_control, client) != 0) return KF_ERR_SYSTEM;
+    if (client->link < 0) return KF_OK;
+    if (pthread_create(&client->thread, NULL, follow_link, client) != 0) return KF_ERR_SYSTEM;
     client->has_thread = true;
     return KF_OK;
 }
 
-kf_code kf_hsm_client_new(int control, kf_hsm_client **ret_client, kf_error *error)
+kf_code kf_hsm_client_new(int link, kf_hsm_client **ret_client, kf_error *error)
 {
     kf_hsm_client *client = calloc(1, sizeof *client);
     if (client == NULL) {
-        kf_descriptor_close(&control);
+        kf_descriptor_close(&link);
         return kf_fail_plain(error, KF_ERR_MEMORY);
     }
-    client->control = control;
+    client->link = link;
     for (size_t i = 0; i < KF_HSM_CONNECTIONS_MAX; i++)
         client->connections[i] = (hsm_connection){-1, -1, false};
     kf_code code = start(client);
     if (code != KF_OK) {
-        kf_descriptor_close(&client->control);
+        kf_descriptor_close(&client->link);
         free(client);
         return kf_fail_plain(error, code);
     }
@@ -264,11 +221,11 @@ void kf_hsm_client_free(kf_hsm_client **client)
 {
     if (*client == NULL) return;
     if ((*client)->has_thread) {
-        (void)shutdown((*client)->control, SHUT_RDWR);
+        (void)shutdown((*client)->link, SHUT_RDWR);
         pthread_join((*client)->thread, NULL);
     }
     kf_hsm_client_connect(*client, NULL, 0);
-    kf_descriptor_close(&(*client)->control);
+    kf_descriptor_close(&(*client)->link);
     pthread_cond_destroy(&(*client)->freed);
     pthread_mutex_destroy(&(*client)->lock);
     free(*client);

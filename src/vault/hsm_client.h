@@ -1,6 +1,6 @@
 /* The vault's side of its helper keyfill-hsm: a handful of connections, one request at a time on each. The
- * helper may end and come back: then whoever holds the other end of `control` (the monitor) sends new
- * connections, and requests until then fail at once. */
+ * helper may end and come back: then the monitor sends new connections, and requests until then fail at once.
+ */
 #ifndef KEYFILL_VAULT_HSM_CLIENT_H
 #define KEYFILL_VAULT_HSM_CLIENT_H
 
@@ -10,9 +10,9 @@ typedef struct kf_hsm_client kf_hsm_client;
 
 #define KF_HSM_PATIENCE_SECONDS 10 /* for an answer, and for a connection that others use */
 
-/* Starts the thread that takes connections off `control`, a SOCK_SEQPACKET socket that it owns from now on;
- * -1: none, connections are given by kf_hsm_client_connect alone. */
-kf_code kf_hsm_client_new(int control, kf_hsm_client **ret_client, kf_error *error) KF_MUST_USE;
+/* Starts the thread that takes connections off `link` (hsm_link.h), which it owns from now on; -1: none,
+ * connections are given by kf_hsm_client_connect alone. */
+kf_code kf_hsm_client_new(int link, kf_hsm_client **ret_client, kf_error *error) KF_MUST_USE;
 /* No call is in flight. Closes, frees, sets NULL. */
 void kf_hsm_client_free(kf_hsm_client **client);
 
@@ -23,9 +23,5 @@ void kf_hsm_client_connect(kf_hsm_client *client, const int *descriptors, size_t
  * helper's own code and message where it refuses; KF_ERR_UNAVAILABLE where helper or token are not there. */
 kf_code kf_hsm_call(kf_hsm_client *client, kf_buffer *request, kf_buffer *payload,
                     kf_error *error) KF_MUST_USE;
-
-/* The monitor's side of `control`: one packet with these descriptors. KF_ERR_SYSTEM where the vault does not
- * take it. */
-kf_code kf_hsm_send_connections(int control, const int *descriptors, size_t count) KF_MUST_USE;
 
 #endif

@@ -7,6 +7,7 @@
 #define KEYFILL_VAULT_HSM_PROTOCOL_H
 
 #include "crypto/diversify_steps.h"
+#include "vault/hsm_link.h"
 #include "vault/protocol.h"
 
 #define KF_HSM_MESSAGE_MAX ((size_t)16 * 1024) /* bytes of a packet */
@@ -15,7 +16,6 @@
 #define KF_HSM_KEY_MAX 32                      /* bytes */
 #define KF_HSM_WRAPPED_MAX 64                  /* bytes */
 #define KF_HSM_GROUPS_MAX 3
-#define KF_HSM_CONNECTIONS_MAX 64
 
 typedef enum kf_hsm_kind {
     KF_HSM_STATUS = 1,   /* the payload: kf_hsm_status */

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "vault/hardening.h"
+#include "vault/key_custody_token.h"
 #include "vault/passphrase_file.h"
 #include "vault/roster_file.h"
 #include "vault/vault.h"
@@ -25,6 +26,7 @@ typedef struct vault_options {
     const char *passphrase_file;
     const char *roster; /* NULL: none is named */
     int descriptor;
+    int hsm_descriptor; /* -1: none */
     bool development;
 } vault_options;
 
@@ -34,6 +36,7 @@ enum {
     OPTION_PASSPHRASE,
     OPTION_ROSTER,
     OPTION_DESCRIPTOR,
+    OPTION_HSM_DESCRIPTOR,
     OPTION_DEVELOPMENT
 };
 
@@ -43,15 +46,25 @@ static const struct argp_option option_table[] = {
     {"passphrase-file", OPTION_PASSPHRASE, "FILE", 0, "what opens them; the vault's user's alone", 0},
     {"roster", OPTION_ROSTER, "FILE", 0, "the founding roster, read while there is none", 0},
     {"descriptor", OPTION_DESCRIPTOR, "N", 0, "the socket to the front", 0},
+    {"hsm-descriptor", OPTION_HSM_DESCRIPTOR, "N", 0,
+     "the socket over which connections to keyfill-hsm come; absent: base keys are in the key files", 0},
     {"development", OPTION_DEVELOPMENT, NULL, 0, "take what is for development only", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
+static int read_descriptor(const struct argp_state *state, const char *name, const char *text)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (errno != 0 || *end != '\0' || end == text || number < 3 || number > 1023)
+        argp_error(state, "--%s is a number from 3 to 1023, not %s", name, text);
+    return (int)number;
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     vault_options *options = state->input;
-    char *end;
-    long number;
     switch (key) {
     case OPTION_UNIT:
         if (strcmp(argument, "kmu") != 0 && strcmp(argument, "bkmu") != 0)
@@ -61,12 +74,9 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_DIRECTORY: options->directory = argument; return 0;
     case OPTION_PASSPHRASE: options->passphrase_file = argument; return 0;
     case OPTION_ROSTER: options->roster = argument; return 0;
-    case OPTION_DESCRIPTOR:
-        errno = 0;
-        number = strtol(argument, &end, 10);
-        if (errno != 0 || *end != '\0' || end == argument || number < 3 || number > 1023)
-            argp_error(state, "--descriptor is a number from 3 to 1023, not %s", argument);
-        options->descriptor = (int)number;
+    case OPTION_DESCRIPTOR: options->descriptor = read_descriptor(state, "descriptor", argument); return 0;
+    case OPTION_HSM_DESCRIPTOR:
+        options->hsm_descriptor = read_descriptor(state, "hsm-descriptor", argument);
         return 0;
     case OPTION_DEVELOPMENT: options->development = true; return 0;
     case ARGP_KEY_END:
@@ -93,7 +103,9 @@ static kf_code publish_box_key(const vault_options *options, const kf_key_store 
     return kf_file_replace(name, kf_buffer_view(&text), 0644, error);
 }
 
-static kf_code open_vault(const vault_options *options, kf_vault **ret_vault, kf_error *error)
+/* `custody` outlives the vault; NULL: memory. */
+static kf_code open_vault(const vault_options *options, const kf_key_custody *custody, kf_vault **ret_vault,
+                          kf_error *error)
 {
     KF_CLEANUP(kf_secret_free) kf_secret *passphrase = NULL;
     KF_CLEANUP(kf_key_slots_close) kf_key_slots slots = {{-1, -1}};
@@ -101,7 +113,8 @@ static kf_code open_vault(const vault_options *options, kf_vault **ret_vault, kf
     KF_TRY(kf_key_slots_open(options->directory, &slots, error));
     static const kf_passphrase_rule rule = {"passphrase", PASSPHRASE_MIN, KF_PASSPHRASE_FILE_MAX};
     KF_TRY(kf_passphrase_file_read(options->passphrase_file, &rule, &passphrase, error));
-    KF_TRY(kf_key_store_open(&slots, passphrase, KF_PASSPHRASE_COST_DEFAULT, &keys, error));
+    const kf_key_store_terms terms = {passphrase, KF_PASSPHRASE_COST_DEFAULT, custody};
+    KF_TRY(kf_key_store_open_with(&slots, &terms, &keys, error));
     KF_TRY(kf_vault_read_founding_roster(options->roster, keys, error));
     KF_TRY(publish_box_key(options, keys, error));
     KF_TRY(kf_vault_new(options->unit, keys, options->development, NULL, ret_vault, error));
@@ -118,8 +131,14 @@ static kf_code run(const vault_options *options, kf_error *error)
         return kf_fail(error, KF_ERR_USAGE,
                        "descriptor %d is no socket: the vault is started by keyfill-kmud or keyfill-bkmd",
                        options->descriptor);
+    KF_CLEANUP(kf_hsm_client_free) kf_hsm_client *client = NULL;
+    kf_key_custody custody;
+    if (options->hsm_descriptor >= 0) {
+        KF_TRY(kf_hsm_client_new(options->hsm_descriptor, &client, error));
+        custody = kf_key_custody_token(client);
+    }
     KF_CLEANUP(kf_vault_free) kf_vault *vault = NULL;
-    KF_TRY(open_vault(options, &vault, error));
+    KF_TRY(open_vault(options, client != NULL ? &custody : NULL, &vault, error));
     KF_TRY(kf_vault_close_doors(error));
     return kf_vault_serve(vault, options->descriptor, error);
 }
@@ -127,7 +146,7 @@ static kf_code run(const vault_options *options, kf_error *error)
 int main(int argc, char **argv)
 {
     kf_log_start("keyfill-vault", KF_LOG_INFO);
-    vault_options options = {.descriptor = -1};
+    vault_options options = {.descriptor = -1, .hsm_descriptor = -1};
     static const struct argp argp = {option_table, parse_option, NULL, "The vault of a key management unit.",
                                      NULL,         NULL,         NULL};
     argp_err_exit_status = KF_EXIT_USAGE;
