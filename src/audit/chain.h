@@ -13,7 +13,7 @@
 #define KF_AUDIT_RECEIPT_MAX 4096 /* bytes */
 #define KF_AUDIT_LIST_MAX 1000    /* rows of one listing */
 
-/* Tables `audit` and `audit_head`. A unit that keeps an audit log runs
+/* Tables `audit` and `audit_head`, and those of signed heads (heads.h). A unit that keeps an audit log runs
  * kf_database_migrate(database, &kf_audit_migrations, error) beside its own. */
 extern const kf_migrations kf_audit_migrations;
 

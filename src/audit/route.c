@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "audit/row_json.h"
 #include "base/log.h"
 #include "wire/json.h"
 
-static kf_code query_number(const kf_http_request *request, const char *name, int64_t standard,
-                            int64_t *ret_number, kf_error *error)
+kf_code kf_audit_query_number(const kf_http_request *request, const char *name, int64_t standard,
+                              int64_t *ret_number, kf_error *error)
 {
     const char *text = kf_http_query_parameter(request, name);
     *ret_number = standard;
@@ -24,26 +25,17 @@ static kf_code query_number(const kf_http_request *request, const char *name, in
 
 static kf_code append_row(const kf_audit_row *row, void *context)
 {
-    json_t *item = json_object();
-    KF_TRY(kf_json_append(context, item));
-    KF_TRY(kf_json_set_integer(item, "seq", row->seq));
-    KF_TRY(kf_json_set_integer(item, "time_ms", row->event.time_ms));
-    KF_TRY(kf_json_set_text(item, "actor", row->event.actor));
-    KF_TRY(kf_json_set_text(item, "action", row->event.action));
-    KF_TRY(kf_json_set_text(item, "subject", row->event.subject));
-    KF_TRY(kf_json_set_text(item, "outcome", row->event.outcome));
-    KF_TRY(kf_json_set_text(item, "detail", row->event.detail));
-    if (row->event.receipt.size != 0) KF_TRY(kf_json_set_hex(item, "receipt", row->event.receipt));
-    KF_TRY(kf_json_set_hex(item, "previous", KF_VIEW(row->previous)));
-    return kf_json_set_hex(item, "hash", KF_VIEW(row->hash));
+    json_t *item = NULL;
+    KF_TRY(kf_audit_row_to_json(row, &item));
+    return kf_json_append(context, item);
 }
 
 kf_code kf_audit_route_list(kf_database *database, const kf_http_request *request, kf_http_response *response,
                             kf_error *error)
 {
     kf_audit_range range;
-    KF_TRY(query_number(request, "after", 0, &range.after, error));
-    KF_TRY(query_number(request, "limit", KF_AUDIT_LIST_MAX, &range.limit, error));
+    KF_TRY(kf_audit_query_number(request, "after", 0, &range.after, error));
+    KF_TRY(kf_audit_query_number(request, "limit", KF_AUDIT_LIST_MAX, &range.limit, error));
     if (range.limit < 1 || range.limit > KF_AUDIT_LIST_MAX)
         return kf_fail(error, KF_ERR_FIELD, "limit: 1 to %d rows are given at a time", KF_AUDIT_LIST_MAX);
     response->json = json_object();

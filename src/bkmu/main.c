@@ -55,6 +55,7 @@ static void end(void *context)
     kf_pusher_free(&program->bkmu.pusher);
     kf_database_free(&program->bkmu.front.database);
     kf_owed_receipts_free(&program->bkmu.front.owed);
+    kf_front_log_free(&program->bkmu.front.log);
     kf_vault_client_free(&program->bkmu.front.vault);
     kf_bkmu_config_free(&program->config);
 }

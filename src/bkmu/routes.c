@@ -6,6 +6,7 @@
 #include "audit/route.h"
 #include "base/log.h"
 #include "bkmu/bkmu.h"
+#include "vault/audit_head_routes.h"
 #include "vault/key_routes.h"
 #include "wire/health.h"
 #include "wire/json.h"
@@ -201,6 +202,36 @@ static kf_code post_missing(void *context, const kf_http_request *request, kf_ht
     return answer_pull(bkmu, batch, response->json, error);
 }
 
+static kf_code get_audit_state(void *context, const kf_http_request *request, kf_http_response *response,
+                               kf_error *error)
+{
+    return kf_audit_route_state(&((kf_bkmu *)context)->front, request, response, error);
+}
+
+static kf_code post_audit_head(void *context, const kf_http_request *request, kf_http_response *response,
+                               kf_error *error)
+{
+    return kf_audit_route_sign(&((kf_bkmu *)context)->front, request, response, error);
+}
+
+static kf_code get_audit_heads(void *context, const kf_http_request *request, kf_http_response *response,
+                               kf_error *error)
+{
+    return kf_audit_route_heads(&((kf_bkmu *)context)->front, request, response, error);
+}
+
+static kf_code get_audit_receipts(void *context, const kf_http_request *request, kf_http_response *response,
+                                  kf_error *error)
+{
+    return kf_audit_route_receipts(&((kf_bkmu *)context)->front, request, response, error);
+}
+
+static kf_code post_audit_accept(void *context, const kf_http_request *request, kf_http_response *response,
+                                 kf_error *error)
+{
+    return kf_audit_route_accept(&((kf_bkmu *)context)->front, request, response, error);
+}
+
 void kf_bkmu_refused(void *context, const kf_http_request *request, const kf_error *refusal)
 {
     const kf_bkmu *bkmu = context;
@@ -221,5 +252,10 @@ const kf_http_route kf_bkmu_routes[] = {
     {"PUT", "/v1/kmus/{name}", OFFICER, 4096, put_kmu},
     {"POST", "/v1/key-blocks/missing", KF_PEER_BIT(KF_PEER_KMU), KF_KEY_EXCHANGE_BODY_MAX, post_missing},
     {"GET", "/v1/audit", AUDITOR, 0, get_audit},
+    {"GET", "/v1/audit/state", OFFICER | AUDITOR, 0, get_audit_state},
+    {"GET", "/v1/audit/heads", AUDITOR, 0, get_audit_heads},
+    {"POST", "/v1/audit/heads", AUDITOR, KF_ACCEPT_BODY_MAX, post_audit_head},
+    {"GET", "/v1/audit/receipts", AUDITOR, 0, get_audit_receipts},
+    {"POST", "/v1/audit/accept", OFFICER, KF_ACCEPT_BODY_MAX, post_audit_accept},
 };
 const size_t kf_bkmu_route_count = sizeof kf_bkmu_routes / sizeof kf_bkmu_routes[0];

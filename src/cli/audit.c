@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cli/audit.h"
 #include "cli/client.h"
 #include "wire/json.h"
 
@@ -88,7 +89,10 @@ kf_code kf_cli_audit(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const kf_cli_command commands[] = {
         {"list", "list audit rows", list},
+        {"verify", "verify a unit's log, or an export", kf_cli_audit_verify},
+        {"export", "write the whole log as JSON lines with signed heads", kf_cli_audit_export},
+        {"accept", "accept that an older key store or log was put back", kf_cli_audit_accept},
     };
     return kf_cli_dispatch(cli, commands, sizeof commands / sizeof commands[0],
-                           "Reads the audit chain of a unit.", argc, argv, error);
+                           "Reads and verifies the audit log of a unit.", argc, argv, error);
 }

@@ -25,7 +25,7 @@
     X(category, "category", "manage card categories at the key management unit")                             \
     X(profile, "profile", "manage profiles at the key management unit, check one here")                      \
     X(module, "module", "manage application modules at the key management unit")                             \
-    X(audit, "audit", "read the audit chain of a unit")                                                      \
+    X(audit, "audit", "read and verify the audit log of a unit")                                             \
     X(pki, "pki", "a private certificate authority: make it, issue, show")                                   \
     X(key, "key", "base keys: make, enter, list, send, back up")                                             \
     X(operation, "operation", "ask for an operation by its name")                                            \

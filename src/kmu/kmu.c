@@ -25,6 +25,7 @@ kf_code kf_kmu_init(kf_kmu *kmu, kf_error *error)
 void kf_kmu_end(kf_kmu *kmu)
 {
     kf_owed_receipts_free(&kmu->front.owed);
+    kf_front_log_free(&kmu->front.log);
     (void)pthread_mutex_destroy(&kmu->mirror);
 }
 

@@ -6,6 +6,7 @@
 #include "kmu/categories.h"
 #include "kmu/profiles.h"
 #include "kmu/requests.h"
+#include "vault/audit_head_routes.h"
 #include "vault/key_routes.h"
 #include "wire/health.h"
 #include "wire/json.h"
@@ -74,6 +75,36 @@ static kf_code handle_audit(void *context, const kf_http_request *request, kf_ht
     return kf_audit_route_list(((kf_kmu *)context)->front.database, request, response, error);
 }
 
+static kf_code handle_audit_state(void *context, const kf_http_request *request, kf_http_response *response,
+                                  kf_error *error)
+{
+    return kf_audit_route_state(&((kf_kmu *)context)->front, request, response, error);
+}
+
+static kf_code handle_audit_sign(void *context, const kf_http_request *request, kf_http_response *response,
+                                 kf_error *error)
+{
+    return kf_audit_route_sign(&((kf_kmu *)context)->front, request, response, error);
+}
+
+static kf_code handle_audit_heads(void *context, const kf_http_request *request, kf_http_response *response,
+                                  kf_error *error)
+{
+    return kf_audit_route_heads(&((kf_kmu *)context)->front, request, response, error);
+}
+
+static kf_code handle_audit_receipts(void *context, const kf_http_request *request,
+                                     kf_http_response *response, kf_error *error)
+{
+    return kf_audit_route_receipts(&((kf_kmu *)context)->front, request, response, error);
+}
+
+static kf_code handle_audit_accept(void *context, const kf_http_request *request, kf_http_response *response,
+                                   kf_error *error)
+{
+    return kf_audit_route_accept(&((kf_kmu *)context)->front, request, response, error);
+}
+
 #define BKMU KF_PEER_BIT(KF_PEER_BKMU)
 #define HOST KF_PEER_BIT(KF_PEER_HOST)
 #define OFFICER KF_PEER_BIT(KF_PEER_OFFICER)
@@ -100,5 +131,10 @@ const kf_http_route kf_kmu_routes[] = {
     {"POST", "/v1/key-blocks", BKMU, KF_KEY_EXCHANGE_BODY_MAX, handle_key_block},
     {"POST", "/v1/key-pull", OFFICER, KF_SMALL_BODY_MAX, handle_key_pull},
     {"GET", "/v1/audit", AUDITOR, 0, handle_audit},
+    {"GET", "/v1/audit/state", OFFICER | AUDITOR, 0, handle_audit_state},
+    {"GET", "/v1/audit/heads", AUDITOR, 0, handle_audit_heads},
+    {"POST", "/v1/audit/heads", AUDITOR, KF_ACCEPT_BODY_MAX, handle_audit_sign},
+    {"GET", "/v1/audit/receipts", AUDITOR, 0, handle_audit_receipts},
+    {"POST", "/v1/audit/accept", OFFICER, KF_ACCEPT_BODY_MAX, handle_audit_accept},
 };
 const size_t kf_kmu_route_count = sizeof kf_kmu_routes / sizeof kf_kmu_routes[0];

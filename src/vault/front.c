@@ -9,9 +9,6 @@
 #include "vault/key_peers.h"
 #include "vault/receipt.h"
 
-/* Worker threads write receipts in no certain order: the newest is among the last so many. */
-#define RECEIPTS_LOOKED_AT 256
-
 enum { OPTION_DESCRIPTOR = 256, OPTION_DEVELOPMENT };
 
 static const struct argp_option option_table[] = {
@@ -72,42 +69,6 @@ void kf_front_actor(const kf_peer *caller, const char *request, kf_vault_actor *
     (void)snprintf(actor.who, sizeof actor.who, "%s:%s", kf_peer_role_name(caller->role), caller->name);
     (void)snprintf(actor.request, sizeof actor.request, "%s", request != NULL ? request : "");
     *ret_actor = actor;
-}
-
-/* Appends the newest receipt's bytes; nothing where there is none. */
-static kf_code find_newest(kf_database *database, kf_buffer *newest, kf_error *error)
-{
-    KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
-    KF_TRY(kf_database_query(
-        database, "SELECT receipt FROM audit WHERE receipt <> $1 ORDER BY seq DESC LIMIT $2",
-        KF_VALUES(kf_value_blob(kf_view_of("", 0)), kf_value_integer(RECEIPTS_LOOKED_AT)), &rows, error));
-    uint64_t highest = 0;
-    bool row = false;
-    KF_TRY(kf_rows_next(rows, &row, error));
-    while (row) {
-        kf_receipt receipt;
-        kf_view bytes = kf_rows_blob(rows, 0);
-        if (kf_receipt_decode(bytes, &receipt) != KF_OK)
-            return kf_fail(error, KF_ERR_AUDIT, "the audit log holds a receipt that is none: it was changed");
-        if (receipt.number > highest) {
-            highest = receipt.number;
-            kf_buffer_truncate(newest, 0);
-            kf_buffer_append(newest, bytes);
-        }
-        KF_TRY(kf_rows_next(rows, &row, error));
-    }
-    return kf_fail_plain(error, kf_buffer_status(newest));
-}
-
-kf_code kf_front_resume(const kf_front *front, kf_error *error)
-{
-    KF_CLEANUP(kf_buffer_clear) kf_buffer newest = KF_BUFFER_INIT;
-    KF_CLEANUP(kf_buffer_clear) kf_buffer request = KF_BUFFER_INIT;
-    KF_CLEANUP(kf_vault_answer_clear) kf_vault_answer answer = KF_VAULT_ANSWER_INIT;
-    KF_TRY(find_newest(front->database, &newest, error));
-    kf_vault_resume_put(&request, kf_buffer_view(&newest));
-    KF_TRY(kf_fail_plain(error, kf_buffer_status(&request)));
-    return kf_vault_call(front->vault, KF_VAULT_RESUME, kf_buffer_view(&request), &answer, error);
 }
 
 static void describe(const kf_receipt *receipt, char *ret_text, size_t size)

@@ -32,12 +32,16 @@ kf_code kf_owed_receipts_new(kf_owed_receipts **ret_owed, kf_error *error) KF_MU
 /* NULL and pointers to NULL are fine; sets NULL. */
 void kf_owed_receipts_free(kf_owed_receipts **owed);
 
+/* How far the audit log was read, for the heads that the vault signs. */
+typedef struct kf_front_log kf_front_log;
+
 /* The vault, and where its receipts are kept. */
 typedef struct kf_front {
     kf_vault_client *vault;
     kf_database *database;   /* with the tables of kf_audit_migrations and kf_key_peers_migrations */
     uint64_t (*clock)(void); /* milliseconds since 1970 */
     kf_owed_receipts *owed;  /* NULL: receipts that the database refuses are lost */
+    kf_front_log *log;       /* made by kf_front_resume; kf_front_log_free */
 } kf_front;
 
 /* Sets `front->vault`; KF_ERR_USAGE where no descriptor was given. */
@@ -47,9 +51,12 @@ kf_code kf_front_open_records(kf_front *front, const char *url, const kf_migrati
                               kf_error *error) KF_MUST_USE;
 /* For GET /readyz: the database can be read and the vault is there. */
 kf_code kf_front_check_ready(const kf_front *front, kf_error *error) KF_MUST_USE;
-/* The first thing a front does then: hands the vault the newest receipt of the audit log, so that the numbers
- * go on. */
-kf_code kf_front_resume(const kf_front *front, kf_error *error) KF_MUST_USE;
+/* The first thing a front does then: tells the vault how far the audit log reaches, so that the numbers go
+ * on, and writes the receipts that the vault has and the log has not. Logs what the vault found to be put
+ * back (audit_head.h). */
+kf_code kf_front_resume(kf_front *front, kf_error *error) KF_MUST_USE;
+/* NULL and pointers to NULL are fine; sets NULL. */
+void kf_front_log_free(kf_front_log **log);
 /* Appends an audit row for each receipt, inside the caller's transaction. `detail` may be NULL: then a
  * sentence is made of the receipt. */
 kf_code kf_front_audit_receipts(kf_database *database, const kf_buffer *receipts, const char *detail,

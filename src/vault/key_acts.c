@@ -26,26 +26,6 @@ kf_code kf_vault_handle_status(kf_vault *vault, kf_cursor *request, kf_buffer *a
     return kf_buffer_status(answer);
 }
 
-kf_code kf_vault_handle_resume(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error)
-{
-    kf_view bytes;
-    KF_TRY(kf_fail_plain(error, kf_vault_resume_take(request, &bytes)));
-    if (vault->resumed)
-        return kf_fail(error, KF_ERR_STATE,
-                       "the vault was told of the last receipt already: that happens once, at start");
-    kf_receipt receipt;
-    memset(&receipt, 0, sizeof receipt);
-    if (bytes.size > 0 && kf_receipt_verify(vault->receipt_key, bytes, &receipt) != KF_OK)
-        return kf_fail(error, KF_ERR_AUTHENTICATION,
-                       "the last receipt in the audit log is not this vault's: database and key store do not "
-                       "belong together");
-    vault->last_receipt = receipt.number;
-    vault->resumed = true;
-    kf_buffer_append_u8(answer, KF_MESSAGE_VERSION);
-    kf_buffer_append_u64(answer, vault->last_receipt);
-    return kf_buffer_status(answer);
-}
-
 kf_code kf_vault_handle_key_list(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error)
 {
     KF_TRY(kf_fail_plain(error, kf_message_take_version(request)));
@@ -320,6 +300,7 @@ static kf_code restore(kf_vault *vault, const kf_key_backup_request *request, kf
                          kf_cipher_new_secret(KF_AES, kf_key_store_receipt_key(vault->keys), &receipt_key)));
     kf_cipher_free(&vault->receipt_key);
     vault->receipt_key = receipt_key;
+    vault->note.revision = 0; /* the note is written anew, under the key that came */
     return KF_OK;
 }
 

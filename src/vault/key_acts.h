@@ -6,7 +6,6 @@
 #include "vault/vault.h"
 
 kf_code kf_vault_handle_status(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error);
-kf_code kf_vault_handle_resume(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error);
 kf_code kf_vault_handle_key_list(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error);
 kf_code kf_vault_handle_key_act(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error);
 kf_code kf_vault_handle_backup(kf_vault *vault, kf_cursor *request, kf_buffer *answer, kf_error *error);

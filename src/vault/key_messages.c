@@ -38,22 +38,6 @@ kf_code kf_vault_status_take(kf_cursor *bytes, kf_vault_status *ret_status)
     return KF_OK;
 }
 
-void kf_vault_resume_put(kf_buffer *bytes, kf_view receipt)
-{
-    kf_buffer_append_u8(bytes, KF_MESSAGE_VERSION);
-    kf_message_put_blob(bytes, receipt);
-}
-
-kf_code kf_vault_resume_take(kf_cursor *bytes, kf_view *ret_receipt)
-{
-    kf_view receipt;
-    KF_TRY(kf_message_take_version(bytes));
-    KF_TRY(kf_message_take_blob(bytes, KF_VAULT_RECEIPT_SIZE, &receipt));
-    KF_TRY(kf_message_end(bytes));
-    *ret_receipt = receipt;
-    return KF_OK;
-}
-
 void kf_key_peers_put(kf_buffer *bytes, const kf_key_peer *peers, size_t count)
 {
     kf_buffer_append_u16(bytes, (uint16_t)count);

@@ -27,10 +27,6 @@ typedef struct kf_vault_status {
 void kf_vault_status_put(kf_buffer *bytes, const kf_vault_status *status);
 kf_code kf_vault_status_take(kf_cursor *bytes, kf_vault_status *ret_status) KF_MUST_USE;
 
-/* KF_VAULT_RESUME: the last receipt that the front holds, or nothing; the answer is its number. */
-void kf_vault_resume_put(kf_buffer *bytes, kf_view receipt);
-kf_code kf_vault_resume_take(kf_cursor *bytes, kf_view *ret_receipt) KF_MUST_USE;
-
 /* KF_VAULT_KEY_LIST: the request is the version byte alone; the answer this. `entries` is the caller's to
  * free(). */
 typedef struct kf_key_list {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "vault/audit_head_front.h"
 #include "vault/key_act_form.h"
 #include "wire/json.h"
 
@@ -31,7 +32,11 @@ kf_code kf_key_route_vault(const kf_front *front, const kf_http_request *request
     static const uint8_t version = KF_MESSAGE_VERSION;
     KF_CLEANUP(kf_vault_answer_clear) kf_vault_answer answer = KF_VAULT_ANSWER_INIT;
     KF_TRY(kf_front_ask(front, KF_VAULT_STATUS, kf_view_of(&version, 1), &answer, error));
-    return answer_status(&answer, response, error);
+    KF_TRY(answer_status(&answer, response, error));
+    kf_audit_state state;
+    KF_TRY(kf_front_audit_state(front, &state, error));
+    return kf_fail_plain(error,
+                         kf_json_set_hex(response->json, "audit_public_key", KF_VIEW(state.public_key)));
 }
 
 static kf_code append_pairs(const kf_key_list *list, json_t *json)

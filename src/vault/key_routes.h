@@ -7,7 +7,8 @@
 
 #define KF_KEY_ACT_BODY_MAX ((size_t)8 * 1024 * 1024) /* bytes: a backup in base64url */
 
-/* GET /v1/vault → {"unit", "public_key" (hex), "revision", "keys", "development", "last_receipt"} */
+/* GET /v1/vault → {"unit", "public_key" (hex), "revision", "keys", "development", "last_receipt",
+ * "audit_public_key" (hex)} */
 kf_code kf_key_route_vault(const kf_front *front, const kf_http_request *request, kf_http_response *response,
                            kf_error *error) KF_MUST_USE;
 /* GET /v1/keys → {"revision", "keys": [{…, "peers": […]}], "pairs": [{"pair", "revision"}]} */

@@ -88,19 +88,31 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     }
 }
 
-/* For officers who seal to it: compare this with what the unit says over the network. */
-static kf_code publish_box_key(const vault_options *options, const kf_key_store *keys, kf_error *error)
+static kf_code publish(const vault_options *options, const char *name, kf_view key, kf_error *error)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer path = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer text = KF_BUFFER_INIT;
-    kf_buffer_format(&path, "%s/vault.pub", options->directory);
-    kf_buffer_append_hex(&text, kf_view_of(kf_key_store_box_public(keys), KF_BOX_PUBLIC_SIZE));
-    kf_log(KF_LOG_INFO, "public key %s, key store revision %llu", kf_buffer_text(&text),
-           (unsigned long long)kf_key_store_revision(keys));
+    kf_buffer_format(&path, "%s/%s", options->directory, name);
+    kf_buffer_append_hex(&text, key);
     kf_buffer_append_u8(&text, '\n');
-    const char *name = kf_buffer_text(&path);
-    if (name == NULL || kf_buffer_status(&text) != KF_OK) return kf_fail_plain(error, KF_ERR_MEMORY);
-    return kf_file_replace(name, kf_buffer_view(&text), 0644, error);
+    const char *file = kf_buffer_text(&path);
+    if (file == NULL || kf_buffer_status(&text) != KF_OK) return kf_fail_plain(error, KF_ERR_MEMORY);
+    return kf_file_replace(file, kf_buffer_view(&text), 0644, error);
+}
+
+/* For officers who seal to the one, and whoever verifies heads of the audit log with the other: to be
+ * compared with what the unit says over the network. */
+static kf_code publish_keys(const vault_options *options, const kf_key_store *keys, kf_error *error)
+{
+    kf_view box = kf_view_of(kf_key_store_box_public(keys), KF_BOX_PUBLIC_SIZE);
+    uint8_t audit[KF_ED25519_PUBLIC_SIZE];
+    char box_text[2 * KF_BOX_PUBLIC_SIZE + 1];
+    KF_TRY(kf_fail_plain(error, kf_ed25519_public(kf_key_store_audit_seed(keys), audit)));
+    KF_TRY(kf_fail_plain(error, kf_hex_encode(box, box_text, sizeof box_text)));
+    kf_log(KF_LOG_INFO, "public key %s, key store revision %llu", box_text,
+           (unsigned long long)kf_key_store_revision(keys));
+    KF_TRY(publish(options, "vault.pub", box, error));
+    return publish(options, "vault.audit.pub", KF_VIEW(audit), error);
 }
 
 /* `custody` outlives the vault; NULL: memory. */
@@ -116,9 +128,13 @@ static kf_code open_vault(const vault_options *options, const kf_key_custody *cu
     const kf_key_store_terms terms = {passphrase, KF_PASSPHRASE_COST_DEFAULT, custody};
     KF_TRY(kf_key_store_open_with(&slots, &terms, &keys, error));
     KF_TRY(kf_vault_read_founding_roster(options->roster, keys, error));
-    KF_TRY(publish_box_key(options, keys, error));
+    KF_CLEANUP(kf_receipt_journal_free) kf_receipt_journal *receipts = NULL;
+    KF_TRY(kf_receipt_journal_open(options->directory, &receipts, error));
+    KF_TRY(publish_keys(options, keys, error));
     KF_TRY(kf_vault_new(options->unit, keys, options->development, NULL, ret_vault, error));
     keys = NULL;
+    kf_vault_keep_receipts(*ret_vault, receipts);
+    receipts = NULL;
     return KF_OK;
 }
 

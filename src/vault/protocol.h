@@ -19,9 +19,13 @@ typedef enum kf_vault_kind {
     KF_VAULT_KEY_BLOCK_IMPORT = 5, /* key management unit */
     KF_VAULT_BACKUP = 6,
     KF_VAULT_RESTORE = 7,
-    KF_VAULT_RESUME = 8, /* the front's first request: the last receipt it holds */
-    KF_VAULT_PROPOSAL = 9, /* an act that officers signed */
-    KF_VAULT_ROSTER = 11,  /* who the officers are, and what they approved */
+    KF_VAULT_RESUME = 8,     /* the front's first request: the last receipt it holds */
+    KF_VAULT_PROPOSAL = 9,   /* an act that officers signed */
+    KF_VAULT_SIGN_HEAD = 10, /* how far the audit log reaches */
+    KF_VAULT_ROSTER = 11,    /* who the officers are, and what they approved */
+    KF_VAULT_VERIFY_RECEIPTS = 12,
+    KF_VAULT_AUDIT_STATE = 13, /* before KF_VAULT_RESUME, too */
+    KF_VAULT_ACCEPT_LOG = 14,
     KF_VAULT_PROCEDURE_BEGIN = 32,
     KF_VAULT_PROCEDURE_ADVANCE = 33,
 } kf_vault_kind;

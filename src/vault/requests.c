@@ -1,5 +1,6 @@
 #include "vault/requests.h"
 
+#include "vault/audit_head_acts.h"
 #include "vault/key_acts.h"
 #include "vault/key_messages.h"
 #include "vault/procedure_messages.h"
@@ -13,6 +14,11 @@
 static const kf_vault_request_row rows[] = {
     {KF_VAULT_STATUS, "status", EITHER, 1, kf_vault_handle_status},
     {KF_VAULT_RESUME, "resume", EITHER, SMALL, kf_vault_handle_resume},
+    {KF_VAULT_AUDIT_STATE, "audit state", EITHER, 1, kf_vault_handle_audit_state},
+    {KF_VAULT_SIGN_HEAD, "sign head", EITHER, 64, kf_vault_handle_sign_head},
+    {KF_VAULT_VERIFY_RECEIPTS, "verify receipts", EITHER, KF_VERIFY_RECEIPTS_SIZE + 8,
+     kf_vault_handle_verify_receipts},
+    {KF_VAULT_ACCEPT_LOG, "accept log", EITHER, SMALL, kf_vault_handle_accept_log},
     {KF_VAULT_KEY_LIST, "key list", EITHER, 1, kf_vault_handle_key_list},
     {KF_VAULT_KEY_ACT, "key act", EITHER, SMALL, kf_vault_handle_key_act},
     {KF_VAULT_KEY_BLOCK_EXPORT, "key block export", KF_VAULT_BKMU, SMALL, kf_vault_handle_export},

@@ -41,13 +41,19 @@ void kf_vault_free(kf_vault **vault)
     kf_key_ceremony_free(&(*vault)->ceremony);
     kf_cipher_free(&(*vault)->receipt_key);
     kf_key_store_free(&(*vault)->keys);
+    kf_receipt_journal_free(&(*vault)->journal);
     kf_buffer_clear(&(*vault)->receipts);
     kf_vault_procedures_free(&(*vault)->procedures);
     free(*vault);
     *vault = NULL;
 }
 
-kf_code kf_vault_ready(const kf_vault *vault, kf_error *error)
+void kf_vault_keep_receipts(kf_vault *vault, kf_receipt_journal *journal)
+{
+    vault->journal = journal;
+}
+
+kf_code kf_vault_ready_for_key_blocks(const kf_vault *vault, kf_error *error)
 {
     if (!vault->resumed)
         return kf_fail(error, KF_ERR_STATE, "the vault has not been told of the last receipt yet");
@@ -57,9 +63,33 @@ kf_code kf_vault_ready(const kf_vault *vault, kf_error *error)
     return KF_OK;
 }
 
+kf_code kf_vault_ready(const kf_vault *vault, kf_error *error)
+{
+    KF_TRY(kf_vault_ready_for_key_blocks(vault, error));
+    if (vault->note.holds == 0) return KF_OK;
+    char found[KF_HOLD_TEXT_SIZE];
+    kf_audit_hold_text(vault->note.holds, found);
+    return kf_fail(
+        error, KF_ERR_AUDIT,
+        "%s; only keys are pulled and the audit log read until officers accept it: keyfill audit accept",
+        found);
+}
+
+/* A receipt that front and vault may both forget is none: the vault's own copy outlives them. One that goes
+ * with a change of the key store is as durable as that. */
+static kf_code keep(kf_vault *vault, uint64_t number, kf_view bytes, kf_error *error)
+{
+    if (vault->journal == NULL) return KF_OK;
+    kf_receipt_journal_keep(vault->journal, number, bytes);
+    uint64_t revision = kf_key_store_revision(vault->keys);
+    if (vault->note.holds != 0 || vault->note.revision >= revision) return KF_OK;
+    vault->note.revision = revision;
+    return kf_receipt_journal_note(vault->journal, vault->receipt_key, &vault->note, error);
+}
+
 kf_code kf_vault_receipt(kf_vault *vault, const kf_vault_act *act, kf_error *error)
 {
-    KF_TRY(kf_vault_ready(vault, error));
+    KF_TRY(kf_vault_ready_for_key_blocks(vault, error));
     kf_receipt receipt;
     memset(&receipt, 0, sizeof receipt);
     receipt.number = vault->last_receipt + 1;
@@ -76,5 +106,5 @@ kf_code kf_vault_receipt(kf_vault *vault, const kf_vault_act *act, kf_error *err
     KF_TRY(kf_fail_plain(error, kf_buffer_status(&vault->receipts)));
     vault->receipt_count++;
     vault->last_receipt = receipt.number;
-    return KF_OK;
+    return keep(vault, receipt.number, kf_buffer_view(&bytes), error);
 }

@@ -4,6 +4,7 @@
 
 #include "vault/key_store.h"
 #include "vault/receipt.h"
+#include "vault/receipt_journal.h"
 
 struct kf_key_ceremony;     /* components that have arrived so far (key_ceremony.h) */
 struct kf_vault_procedures; /* profiles, modules, sessions at hand (procedure_*.h) */
@@ -21,6 +22,9 @@ typedef struct kf_vault {
     uint64_t last_receipt;  /* number */
     kf_buffer receipts;     /* of the request in hand: u16 length and bytes each */
     uint16_t receipt_count; /* in `receipts` */
+
+    kf_receipt_journal *journal; /* NULL: receipts that a front loses are gone */
+    kf_audit_note note;          /* as in the journal; with holds no act is done but accepting key blocks */
 } kf_vault;
 
 /* Handles one request: reads its payload, appends the answer's. On failure what was appended is dropped;
@@ -32,6 +36,8 @@ kf_code kf_vault_new(kf_vault_unit unit, kf_key_store *keys, bool development, u
                      kf_vault **ret_vault, kf_error *error) KF_MUST_USE;
 /* Wipes, frees, sets NULL. */
 void kf_vault_free(kf_vault **vault);
+/* Before the first request: keeps each receipt in `journal` from now on, and takes it over. */
+void kf_vault_keep_receipts(kf_vault *vault, kf_receipt_journal *journal);
 
 /* What an act was, for its receipt. `kcv` may be NULL. */
 typedef struct kf_vault_act {
@@ -45,7 +51,10 @@ typedef struct kf_vault_act {
 /* Numbers, MACs and queues a receipt for the answer in hand. KF_ERR_STATE before KF_VAULT_RESUME; then the
  * act must not be done: ask kf_vault_ready first. */
 kf_code kf_vault_receipt(kf_vault *vault, const kf_vault_act *act, kf_error *error) KF_MUST_USE;
+/* Whether an act may be done: a receipt can be given, and nothing was put back (KF_ERR_AUDIT). */
 kf_code kf_vault_ready(const kf_vault *vault, kf_error *error) KF_MUST_USE;
+/* Whether a receipt can be given: enough for what is served in any case, key blocks from elsewhere. */
+kf_code kf_vault_ready_for_key_blocks(const kf_vault *vault, kf_error *error) KF_MUST_USE;
 
 /* Answers one request frame, as serving does, into `answers`. A code other than KF_OK means that the sender
  * broke the protocol and the vault must end (the message says how); a refused request is KF_OK here. */

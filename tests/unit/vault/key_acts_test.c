@@ -252,11 +252,11 @@ static void receipts_go_on_from_the_last_one_and_no_act_is_done_before(void **st
     assert_int_equal(ask_act(vault, &request, &answer, &error), KF_ERR_STATE);
     assert_int_equal(kf_key_store_count(vault->vault->keys), count);
     last.data[last.size - 1] ^= 1;
-    kf_vault_resume_put(&bytes, kf_buffer_view(&last));
+    kf_vault_resume_put(&bytes, &(kf_vault_resume){.receipt = kf_buffer_view(&last)});
     assert_int_equal(test_ask(vault, KF_VAULT_RESUME, &bytes, NULL, &error), KF_ERR_AUTHENTICATION);
     last.data[last.size - 1] ^= 1;
     kf_buffer_truncate(&bytes, 0);
-    kf_vault_resume_put(&bytes, kf_buffer_view(&last));
+    kf_vault_resume_put(&bytes, &(kf_vault_resume){.receipt = kf_buffer_view(&last)});
     assert_int_equal(test_ask(vault, KF_VAULT_RESUME, &bytes, NULL, &error), KF_OK);
     assert_int_equal(vault->vault->last_receipt, number);
     assert_int_equal(test_ask(vault, KF_VAULT_RESUME, &bytes, NULL, &error), KF_ERR_STATE);

@@ -58,6 +58,8 @@ void key_folder_remove(key_folder *folder)
         key_folder_slot(folder, i, path);
         unlink(path);
     }
+    (void)snprintf(path, sizeof path, "%s/receipts", folder->path);
+    unlink(path);
     assert_int_equal(rmdir(folder->path), 0);
 }
 
@@ -109,7 +111,7 @@ void test_vault_make(test_vault *vault, kf_vault_unit unit)
     assert_int_equal(open_store(&vault->folder, "a passphrase", &store, &error), KF_OK);
     assert_int_equal(kf_vault_new(unit, store, true, test_clock, &vault->vault, &error), KF_OK);
     KF_CLEANUP(kf_buffer_clear) kf_buffer request = KF_BUFFER_INIT;
-    kf_vault_resume_put(&request, kf_view_of(NULL, 0));
+    kf_vault_resume_put(&request, &(kf_vault_resume){.written = 0});
     assert_int_equal(test_ask(vault, KF_VAULT_RESUME, &request, NULL, &error), KF_OK);
 }
 
