@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Checks the manual pages of section 3: they name the functions that the library exports and no others, are what the headers say, and
-mandoc finds nothing wrong with them (where it is installed).
+"""Checks the manual pages. Section 3: they name the functions that the library exports and no others, and are what the headers say.
+Section 1: keyfill-gp.1 has the commands and options that `keyfill gp` tells by --help, each with its command, and no others. mandoc finds
+nothing wrong with any (where it is installed).
 
-    tests/manpages.py [LIBRARY]     LIBRARY: a libkeyfill.so; without it the version script tells what is exported
+    tests/manpages.py [LIBRARY [PROGRAM]]   LIBRARY: a libkeyfill.so; without it the version script tells what is exported
+                                            PROGRAM: keyfill; without it section 1 is not compared
 """
 import pathlib
 import re
@@ -38,6 +40,62 @@ def documented():
         yield name, None if len(places) == 1 else f"in several pages: {', '.join(places)}"
 
 
+SHARED_SECTIONS = ("Reader and card", "Keys of the card", "Delegated management")
+
+
+def helped(program, *words):
+    done = subprocess.run([program, "gp", *words, "--help"], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout
+
+
+def commands_of(text):
+    """What stands behind "Commands:"."""
+    return re.findall(r"^  ([a-z][a-z-]*) +\S", text.partition("Commands:")[2], flags=re.M)
+
+
+def sections(page):
+    """Title of each .Ss -> the options that it describes; titles that follow each other share what comes."""
+    found, waiting = {}, []
+    for block in re.split(r"^\.Ss ", page, flags=re.M)[1:]:
+        title, _, body = block.partition("\n")
+        waiting.append(re.split(r" (?:Ar|Op)\b", title)[0])
+        options = {name for line in re.findall(r"^\.It (.*)$", body, flags=re.M) for name in re.findall(r"Fl Fl ([a-z0-9-]+)", line)}
+        if not body.strip():
+            continue
+        for name in waiting:
+            found[name] = options
+        waiting = []
+    return found
+
+
+def program_problems(program):
+    page = (MAN / "keyfill-gp.1").read_text(encoding="utf-8")
+    described = sections(page)
+    shared = set().union(*(described.pop(title) for title in SHARED_SECTIONS))
+    commands = [(name,) for name in commands_of(helped(program)) if name != "sim"]
+    commands += [("sim", name) for name in commands_of(helped(program, "sim"))]
+    everything = set()
+    for words in commands:
+        name = " ".join(words)
+        options = set(re.findall(r"--([a-z][a-z0-9-]*)", "\n".join(
+            line for line in helped(program, *words).splitlines() if re.match(r" {2,6}(-\S, )? *--", line))))
+        everything |= options
+        if name not in described:
+            yield f"keyfill-gp.1: there is no section for {name}"
+            continue
+        own = described[name] | shared | (described["sim show"] if words[0] == "sim" else set())
+        for option in sorted(options - own):
+            yield f"keyfill-gp.1: --{option} of {name} is missing"
+        for option in sorted(described[name] - options):
+            yield f"keyfill-gp.1: {name} has no --{option}"
+    for name in sorted(set(described) - {" ".join(words) for words in commands}):
+        yield f"keyfill-gp.1: there is no command {name}"
+    for option in sorted(shared - everything):
+        yield f"keyfill-gp.1: nothing has --{option}"
+    if len(everything) < 50:
+        yield f"only {len(everything)} options were found in --help"
+
+
 def main():
     problems = []
     symbols = exported(sys.argv[1] if len(sys.argv) > 1 else None)
@@ -52,6 +110,8 @@ def main():
         problems.append(f"only {len(symbols)} functions are exported")
     done = subprocess.run([sys.executable, str(MAN / "from_headers.py"), "--check"], stdout=subprocess.PIPE, text=True)
     problems += done.stdout.splitlines() if done.returncode != 0 else []
+    if len(sys.argv) > 2:
+        problems += list(program_problems(sys.argv[2]))
     if shutil.which("mandoc"):
         done = subprocess.run(["mandoc", "-Tlint", "-Wwarning", *map(str, sorted(MAN.glob("*.[1-9]")))], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True)

@@ -91,7 +91,7 @@ static void append_help(kf_buffer *text, const char *about, const kf_cli_command
 {
     kf_buffer_format(text, "%s\vCommands:\n", about);
     for (size_t i = 0; i < count; i++)
-        kf_buffer_format(text, "  %-12s %s\n", commands[i].name, commands[i].help);
+        kf_buffer_format(text, "  %-16s %s\n", commands[i].name, commands[i].help);
     kf_buffer_append_text(text, "\nEach command has its own --help.");
 }
 

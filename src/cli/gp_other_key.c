@@ -55,6 +55,9 @@ static kf_code read_key(const kf_gp_options *options, other_key *key, kf_error *
     KF_TRY(kf_gp_key_source_read(options, true, &key->source, error));
     if ((key->source.base.enc != NULL) == (path != NULL))
         return kf_fail(error, KF_ERR_USAGE, "give one key: --new-key, --new-key-file or --public-key-file");
+    if (path == NULL && (!kf_secret_equal(key->source.base.enc, key->source.base.mac) ||
+                         !kf_secret_equal(key->source.base.enc, key->source.base.dek)))
+        return kf_fail(error, KF_ERR_USAGE, "one key is wanted here, not ENC:MAC:DEK; put-key puts three");
     return path == NULL ? KF_OK : read_public_key(path, &key->public_key, error);
 }
 

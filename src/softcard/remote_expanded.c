@@ -21,7 +21,7 @@ typedef enum bad_format {
     LENGTH_NOT_FOUND = 3
 } bad_format;
 
-enum { RESPONSES_MAX = 224, SW_CUT = 0x62F1 };
+enum { RESPONSES_MAX = 196, SW_CUT = 0x62F1 };
 
 bool softcard_remote_is_expanded(kf_view commands)
 {

@@ -3,12 +3,25 @@
 
 #include "vault/key_store_state.h"
 
-static kf_code make_material(const kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,
-                             void **ret_material, kf_error *error)
+static kf_code unwrap_material(const kf_key_store *store, const kf_key_entry *entry,
+                               const kf_key_source *source, void **ret_material, kf_error *error)
 {
     const kf_key_custody *custody = store->custody;
-    if (key == NULL) return custody->generate(custody->context, entry, ret_material, error);
-    return custody->import(custody->context, entry, key, ret_material, error);
+    const kf_key_entry *transport = source->transport;
+    const kf_key_record *record =
+        kf_key_table_find(&store->table, transport->purpose, transport->category, transport->version);
+    if (record == NULL || record->material == NULL || custody->unwrap == NULL)
+        return kf_fail_plain(error, KF_ERR_ARGUMENT);
+    return custody->unwrap(custody->context, record->material, entry, source->wrapped, ret_material, error);
+}
+
+static kf_code make_material(const kf_key_store *store, const kf_key_entry *entry,
+                             const kf_key_source *source, void **ret_material, kf_error *error)
+{
+    const kf_key_custody *custody = store->custody;
+    if (source->transport != NULL) return unwrap_material(store, entry, source, ret_material, error);
+    if (source->key == NULL) return custody->generate(custody->context, entry, ret_material, error);
+    return custody->import(custody->context, entry, source->key, ret_material, error);
 }
 
 /* Whether the custody can do what the template asks, before there is a key of it. */
@@ -22,19 +35,32 @@ static kf_code check_custody(const kf_key_store *store, const kf_key_entry *entr
     return code;
 }
 
+static kf_code check_kcv(const kf_key_entry *entry, kf_kcv found, kf_error *error)
+{
+    if (memcmp(found.bytes, entry->kcv.bytes, KF_KCV_SIZE) == 0) return KF_OK;
+    return kf_fail(error, KF_ERR_CHECK_VALUE, "the key of %s has KCV %s, %s was stated",
+                   kf_key_label_of(entry).text, kf_kcv_show(found).text, kf_kcv_show(entry->kcv).text);
+}
+
 /* A record with a material of its own, from an entry and the key it is to have. */
-static kf_code make_record(const kf_key_store *store, kf_key_entry *entry, const kf_secret *key,
+static kf_code make_record(const kf_key_store *store, kf_key_entry *entry, const kf_key_source *source,
                            kf_key_record **ret_record, kf_error *error)
 {
     const kf_key_custody *custody = store->custody;
     void *material = NULL;
-    if (key != NULL && kf_secret_size(key) != entry->size)
+    kf_kcv kcv;
+    if (source->key != NULL && kf_secret_size(source->key) != entry->size)
         return kf_fail(error, KF_ERR_KEY_SIZE, "the key has %zu bytes, %zu were announced",
-                       kf_secret_size(key), entry->size);
+                       kf_secret_size(source->key), entry->size);
     KF_TRY(check_custody(store, entry, error));
-    KF_TRY(make_material(store, entry, key, &material, error));
-    kf_code code = custody->check_value(custody->context, material, entry, &entry->kcv, error);
-    if (code == KF_OK) code = kf_key_record_new(entry, material, ret_record, error);
+    KF_TRY(make_material(store, entry, source, &material, error));
+    kf_code code = custody->check_value(custody->context, material, entry, &kcv, error);
+    /* What came over a pair of units states its own. */
+    if (code == KF_OK && entry->origin[0] != '\0') code = check_kcv(entry, kcv, error);
+    if (code == KF_OK) {
+        entry->kcv = kcv;
+        code = kf_key_record_new(entry, material, ret_record, error);
+    }
     if (code != KF_OK) custody->destroy(custody->context, material);
     return code;
 }
@@ -64,13 +90,13 @@ static kf_code insert_and_commit(kf_key_store *store, kf_key_record *record, kf_
     return kf_key_store_commit(store, &draft, error);
 }
 
-static kf_code add_record(kf_key_store *store, kf_key_entry *entry, const kf_secret *key,
+static kf_code add_record(kf_key_store *store, kf_key_entry *entry, const kf_key_source *source,
                           const kf_key_entry **ret_entry, kf_error *error)
 {
     if (kf_key_table_find(&store->table, entry->purpose, entry->category, entry->version) != NULL)
         return kf_fail(error, KF_ERR_CONFLICT, "base key %s exists", kf_key_label_of(entry).text);
     kf_key_record *record = NULL;
-    KF_TRY(make_record(store, entry, key, &record, error));
+    KF_TRY(make_record(store, entry, source, &record, error));
     kf_code code = insert_and_commit(store, record, error);
     if (code != KF_OK) {
         undo_record(store, record);
@@ -92,7 +118,8 @@ kf_code kf_key_store_add(kf_key_store *store, const kf_key_entry *entry, const k
     made.created = now_seconds;
     made.revision = store->table.revision + 1;
     made.origin[0] = '\0';
-    return add_record(store, &made, key, ret_entry, error);
+    const kf_key_source source = {.key = key};
+    return add_record(store, &made, &source, ret_entry, error);
 }
 
 /* SP 800-57 Part 1, 7.2 and figure 3, without the compromised states. */
@@ -108,6 +135,14 @@ static bool may_follow(kf_key_state from, kf_key_state to)
     return false;
 }
 
+/* A key is not said to be destroyed while the token that holds it is away. */
+static kf_code check_reach(const kf_key_store *store, const kf_key_entry *entry, kf_error *error)
+{
+    kf_error reason = {KF_OK, ""};
+    kf_code code = store->custody->check(store->custody->context, entry, NULL, &reason);
+    return code == KF_ERR_UNAVAILABLE ? kf_fail(error, code, "%s", kf_error_text(&reason)) : KF_OK;
+}
+
 /* Puts `entry` in the place of `old`; `remember` names a pair of units whose revision it carries. */
 static kf_code replace_record(kf_key_store *store, kf_key_record *old, const kf_key_entry *entry,
                               const kf_key_entry **ret_entry, kf_error *error)
@@ -115,6 +150,7 @@ static kf_code replace_record(kf_key_store *store, kf_key_record *old, const kf_
     void *material = old->material;
     bool destroyed = entry->state == KF_KEY_DESTROYED;
     kf_key_record *record = NULL;
+    if (destroyed && material != NULL) KF_TRY(check_reach(store, &old->entry, error));
     KF_TRY(kf_key_record_new(entry, destroyed ? NULL : material, &record, error));
     kf_key_table draft;
     kf_code code = kf_fail_plain(error, kf_key_table_draft(&store->table, &draft));
@@ -188,7 +224,7 @@ static kf_code accept_destroyed(kf_key_store *store, const kf_key_entry *entry,
     return KF_OK;
 }
 
-kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,
+kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_key_source *source,
                             const kf_key_entry **ret_entry, kf_error *error)
 {
     kf_key_entry accepted = *entry;
@@ -200,20 +236,17 @@ kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, cons
                        "revision %llu of %s is not newer than revision %llu, which is here",
                        (unsigned long long)accepted.revision, accepted.origin, (unsigned long long)known);
     accepted.policy.exportable = false;
-    if (key != NULL) {
+    if (source->key != NULL) {
         kf_kcv found;
-        KF_TRY(kf_fail_plain(error, kf_key_entry_kcv(accepted.algorithm, key, &found)));
-        if (memcmp(found.bytes, accepted.kcv.bytes, KF_KCV_SIZE) != 0)
-            return kf_fail(error, KF_ERR_CHECK_VALUE, "the key of %s has KCV %s, %s was stated",
-                           kf_key_label_of(&accepted).text, kf_kcv_show(found).text,
-                           kf_kcv_show(accepted.kcv).text);
+        KF_TRY(kf_fail_plain(error, kf_key_entry_kcv(accepted.algorithm, source->key, &found)));
+        KF_TRY(check_kcv(&accepted, found, error));
     }
     kf_key_record *old =
         kf_key_table_find(&store->table, accepted.purpose, accepted.category, accepted.version);
     if (old != NULL) return accept_again(store, old, &accepted, ret_entry, error);
     if (accepted.state == KF_KEY_DESTROYED) return accept_destroyed(store, &accepted, ret_entry, error);
-    if (key == NULL) return kf_fail_plain(error, KF_ERR_ARGUMENT);
-    return add_record(store, &accepted, key, ret_entry, error);
+    if (source->key == NULL && source->transport == NULL) return kf_fail_plain(error, KF_ERR_ARGUMENT);
+    return add_record(store, &accepted, source, ret_entry, error);
 }
 
 kf_code kf_key_store_write_section(kf_key_store *store, kf_key_section section, kf_view bytes,

@@ -1,9 +1,10 @@
 /* Key blocks out of a base key management unit's vault and into a key management unit's. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vault/key_acts.h"
-#include "vault/key_transfer.h"
+#include "vault/key_envelope.h"
 
 static bool goes_out(const kf_key_entry *entry)
 {
@@ -57,6 +58,15 @@ static kf_code append_message(const kf_vault *vault, const kf_key_export_request
     return kf_fail_plain(error, kf_buffer_status(answer));
 }
 
+/* With a token a key that travels in a key block is in this process's memory on its way, and the receipt says
+ * so. */
+static void name_subject(const kf_key_entry *entry, bool translated,
+                         char ret_subject[KF_RECEIPT_SUBJECT_SIZE])
+{
+    (void)snprintf(ret_subject, KF_RECEIPT_SUBJECT_SIZE, "%s%s", kf_key_label_of(entry).text,
+                   translated ? " through the vault's memory" : "");
+}
+
 static kf_code export_all(kf_vault *vault, const kf_key_export_request *request, const export_plan *plan,
                           kf_buffer *answer, kf_error *error)
 {
@@ -64,12 +74,14 @@ static kf_code export_all(kf_vault *vault, const kf_key_export_request *request,
     kf_buffer_append_u64(answer, plan->head);
     kf_buffer_append_u16(answer, (uint16_t)plan->count);
     uint64_t after = request->after;
+    bool translated = kf_key_transfer_translates(vault->keys, request->pair, vault->clock() / 1000);
     for (size_t i = 0; i < plan->count; i++) {
         const kf_key_entry *entry = plan->entries[i];
         kf_code code = append_message(vault, request, entry, after, answer, error);
-        kf_key_label label = kf_key_label_of(entry);
+        char subject[KF_RECEIPT_SUBJECT_SIZE];
+        name_subject(entry, translated, subject);
         kf_kcv_text kcv = kf_kcv_show(entry->kcv);
-        kf_vault_act done = {&request->actor, "key.export", label.text, kcv.text, code};
+        kf_vault_act done = {&request->actor, "key.export", subject, kcv.text, code};
         kf_code written = kf_vault_receipt(vault, &done, NULL);
         KF_TRY(code);
         KF_TRY(kf_fail_plain(error, written));
@@ -96,6 +108,7 @@ static kf_code accept(kf_vault *vault, const kf_key_message *message, kf_key_ent
     KF_TRY(kf_key_transfer_unwrap(vault->keys, message, &arrival, error));
     uint64_t known = kf_key_store_peer_revision(vault->keys, arrival.entry.origin);
     const kf_key_entry *accepted = NULL;
+    const kf_key_source source = {arrival.key, arrival.transport, kf_buffer_view(&arrival.wrapped)};
     kf_code code;
     if (arrival.after > known)
         code =
@@ -104,7 +117,7 @@ static kf_code accept(kf_vault *vault, const kf_key_message *message, kf_key_ent
                     (unsigned long long)arrival.entry.revision, (unsigned long long)arrival.after,
                     (unsigned long long)known, arrival.entry.origin);
     else
-        code = kf_key_store_accept(vault->keys, &arrival.entry, arrival.key, &accepted, error);
+        code = kf_key_store_accept(vault->keys, &arrival.entry, &source, &accepted, error);
     kf_key_arrival_clear(&arrival);
     KF_TRY(code);
     *ret_entry = *accepted;
@@ -121,9 +134,11 @@ kf_code kf_vault_handle_import(kf_vault *vault, kf_cursor *request, kf_buffer *a
     kf_code code = accept(vault, &wanted.message, &done.entry, error);
     kf_key_entry named = {.purpose = wanted.message.purpose, .version = wanted.message.version};
     memcpy(named.category, wanted.message.category, sizeof named.category);
-    kf_key_label label = kf_key_label_of(&named);
+    char subject[KF_RECEIPT_SUBJECT_SIZE];
+    name_subject(&named, kf_key_store_has_token(vault->keys) && !kf_key_is_envelope(wanted.message.block),
+                 subject);
     kf_kcv_text kcv = kf_kcv_show(done.entry.kcv);
-    kf_vault_act act = {&wanted.actor, "key.accept", label.text, code == KF_OK ? kcv.text : NULL, code};
+    kf_vault_act act = {&wanted.actor, "key.accept", subject, code == KF_OK ? kcv.text : NULL, code};
     kf_code written = kf_vault_receipt(vault, &act, NULL);
     if (code != KF_OK) return code;
     KF_TRY(kf_fail_plain(error, written));

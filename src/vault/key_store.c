@@ -299,3 +299,52 @@ kf_code kf_key_store_expose_key(const kf_key_store *store, const kf_key_entry *e
         return kf_fail(error, KF_ERR_KEY_POLICY, "base key %s is destroyed", kf_key_label_of(entry).text);
     return store->custody->expose(store->custody->context, record->material, ret_key, error);
 }
+
+bool kf_key_store_has_token(const kf_key_store *store)
+{
+    return store->custody->wrap != NULL;
+}
+
+/* Both records, neither destroyed. */
+static kf_code find_pair(const kf_key_store *store, const kf_key_entry *transport, const kf_key_entry *entry,
+                         const kf_key_record *ret_records[2], kf_error *error)
+{
+    const kf_key_entry *const entries[2] = {transport, entry};
+    for (size_t i = 0; i < 2; i++) {
+        ret_records[i] = record_of(store, entries[i]);
+        if (ret_records[i] == NULL) return kf_fail_plain(error, KF_ERR_ARGUMENT);
+        if (ret_records[i]->material == NULL)
+            return kf_fail(error, KF_ERR_KEY_POLICY, "base key %s is destroyed",
+                           kf_key_label_of(entries[i]).text);
+    }
+    return KF_OK;
+}
+
+kf_code kf_key_store_wrap(const kf_key_store *store, const kf_key_entry *transport, const kf_key_entry *entry,
+                          kf_buffer *wrapped, kf_error *error)
+{
+    const kf_key_record *records[2];
+    const kf_key_custody *custody = store->custody;
+    KF_TRY(find_pair(store, transport, entry, records, error));
+    if (custody->wrap == NULL) return kf_fail_plain(error, KF_ERR_UNSUPPORTED);
+    return custody->wrap(custody->context, records[0]->material, records[1]->material, wrapped, error);
+}
+
+kf_code kf_key_store_authenticate(const kf_key_store *store, const kf_key_entry *transport, kf_view message,
+                                  uint8_t *ret_mac, kf_error *error)
+{
+    const kf_key_record *records[2];
+    const kf_key_custody *custody = store->custody;
+    KF_TRY(find_pair(store, transport, transport, records, error));
+    if (custody->authenticate == NULL) return kf_fail_plain(error, KF_ERR_UNSUPPORTED);
+    return custody->authenticate(custody->context, records[0]->material, message, ret_mac, error);
+}
+
+kf_code kf_key_store_translate(const kf_key_store *store, const kf_key_entry *transport,
+                               const kf_key_entry *entry, kf_secret **ret_key, kf_error *error)
+{
+    const kf_key_record *records[2];
+    const kf_key_custody *custody = store->custody;
+    KF_TRY(find_pair(store, transport, entry, records, error));
+    return custody->translate(custody->context, records[0]->material, records[1]->material, ret_key, error);
+}

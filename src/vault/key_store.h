@@ -107,10 +107,29 @@ kf_code kf_key_policy_check(const kf_key_entry *entry, kf_error *error) KF_MUST_
 uint64_t kf_key_store_peer_revision(const kf_key_store *store, const char *peer);
 /* All of them; owned by the store. */
 const kf_key_peer *kf_key_store_peers(const kf_key_store *store, size_t *ret_count);
-/* What arrived over a pair of units: entry as stated and authenticated there (its revision is the peer's),
- * `key` NULL for a destroyed one. Adds or replaces, and remembers the revision. */
-kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_secret *key,
+/* A key as it arrived: its bytes, or wrapped for this unit's token under a transport key; neither for a
+ * destroyed one. */
+typedef struct kf_key_source {
+    const kf_secret *key;
+    const kf_key_entry *transport;
+    kf_view wrapped;
+} kf_key_source;
+/* What arrived over a pair of units: entry as stated and authenticated there (its revision is the peer's).
+ * Adds or replaces, and remembers the revision. KF_ERR_CHECK_VALUE where the key is another than stated. */
+kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_key_source *source,
                             const kf_key_entry **ret_entry, kf_error *error) KF_MUST_USE;
+
+/* Whether base keys are in a token. */
+bool kf_key_store_has_token(const kf_key_store *store);
+/* Under the transport key of a pair of units (key_custody.h). With a token: wrapped by it; its MAC over an
+ * envelope. */
+kf_code kf_key_store_wrap(const kf_key_store *store, const kf_key_entry *transport, const kf_key_entry *entry,
+                          kf_buffer *wrapped, kf_error *error) KF_MUST_USE;
+kf_code kf_key_store_authenticate(const kf_key_store *store, const kf_key_entry *transport, kf_view message,
+                                  uint8_t *ret_mac, kf_error *error) KF_MUST_USE;
+/* The bytes of a base key for a key block under `transport`. */
+kf_code kf_key_store_translate(const kf_key_store *store, const kf_key_entry *transport,
+                               const kf_key_entry *entry, kf_secret **ret_key, kf_error *error) KF_MUST_USE;
 /* The bytes of a key, only for a key block or a backup inside this process. KF_ERR_KEY_POLICY where it is
  * destroyed; KF_ERR_UNSUPPORTED where the custody does not give keys out. */
 kf_code kf_key_store_expose_key(const kf_key_store *store, const kf_key_entry *entry, kf_secret **ret_key,

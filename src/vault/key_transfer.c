@@ -9,6 +9,7 @@
 #include <keyfill/key_block.h>
 
 #include "crypto/random.h"
+#include "vault/key_envelope.h"
 
 #define BLOCK_CATEGORY "10"
 #define BLOCK_PURPOSE "11"
@@ -112,6 +113,17 @@ static kf_code fill_header(const block_plan *plan, kf_key_block_header *header, 
     return kf_fail_plain(error, fill_optional_blocks(plan, header));
 }
 
+static bool goes_in_envelope(const kf_key_store *store, const kf_key_entry *transport)
+{
+    return kf_key_store_has_token(store) && !transport->policy.key_blocks;
+}
+
+bool kf_key_transfer_translates(const kf_key_store *store, const char *pair, uint64_t now_seconds)
+{
+    const kf_key_entry *transport = kf_key_store_find(store, KF_PURPOSE_TRANSPORT, pair, 0, now_seconds);
+    return kf_key_store_has_token(store) && transport != NULL && transport->policy.key_blocks;
+}
+
 kf_code kf_key_transfer_wrap(const kf_key_store *store, const kf_key_entry *entry, const char *pair,
                              uint64_t after, uint64_t now_seconds, kf_buffer *text, kf_error *error)
 {
@@ -120,11 +132,13 @@ kf_code kf_key_transfer_wrap(const kf_key_store *store, const kf_key_entry *entr
         return kf_fail(
             error, KF_ERR_NO_KEY,
             "there is no transport key %s in force: enter one on both sides (keyfill key transport)", pair);
+    const kf_key_envelope_plan envelope = {entry, transport, after};
+    if (goes_in_envelope(store, transport)) return kf_key_envelope_wrap(store, &envelope, text, error);
     KF_CLEANUP(kf_secret_free) kf_secret *transport_key = NULL;
     KF_CLEANUP(kf_secret_free) kf_secret *key = NULL;
     KF_TRY(kf_key_store_expose_key(store, transport, &transport_key, error));
     KF_TRY(entry->state == KF_KEY_DESTROYED ? kf_fail_plain(error, kf_random_secret(entry->size, &key))
-                                            : kf_key_store_expose_key(store, entry, &key, error));
+                                            : kf_key_store_translate(store, transport, entry, &key, error));
     KF_CLEANUP(kf_key_block_header_clear) kf_key_block_header header;
     memset(&header, 0, sizeof header);
     block_plan plan = {entry, transport, after};
@@ -331,12 +345,27 @@ static kf_code open_block(const kf_key_store *store, const kf_key_message *messa
     return result;
 }
 
+static kf_code unwrap_envelope(const kf_key_store *store, const kf_key_message *message,
+                               kf_key_arrival *ret_arrival, kf_error *error)
+{
+    kf_key_arrival arrival;
+    KF_TRY(kf_key_envelope_open(store, message->pair, message->block, &arrival, error));
+    kf_code code = compare(message, &arrival, error);
+    if (code != KF_OK) {
+        kf_key_arrival_clear(&arrival);
+        return code;
+    }
+    *ret_arrival = arrival;
+    return KF_OK;
+}
+
 kf_code kf_key_transfer_unwrap(const kf_key_store *store, const kf_key_message *message,
                                kf_key_arrival *ret_arrival, kf_error *error)
 {
     opened_block opened;
     memset(&opened, 0, sizeof opened);
     KF_TRY(kf_category_check(message->pair, error));
+    if (kf_key_is_envelope(message->block)) return unwrap_envelope(store, message, ret_arrival, error);
     KF_TRY(open_block(store, message, &opened, error));
     kf_key_arrival arrival;
     memset(&arrival, 0, sizeof arrival);
@@ -356,4 +385,5 @@ kf_code kf_key_transfer_unwrap(const kf_key_store *store, const kf_key_message *
 void kf_key_arrival_clear(kf_key_arrival *arrival)
 {
     kf_secret_free(&arrival->key);
+    kf_buffer_clear(&arrival->wrapped);
 }

@@ -14,7 +14,8 @@
 #include "vault/key_messages.h"
 #include "vault/key_store.h"
 
-/* Appends the block's text for `entry`, which is exportable. */
+/* Appends the block's text for `entry`, which is exportable; where this unit has a token and the transport
+ * key is not one for key blocks, that of an envelope (key_envelope.h). */
 kf_code kf_key_transfer_wrap(const kf_key_store *store, const kf_key_entry *entry, const char *pair,
                              uint64_t after, uint64_t now_seconds, kf_buffer *text,
                              kf_error *error) KF_MUST_USE;
@@ -22,12 +23,17 @@ kf_code kf_key_transfer_wrap(const kf_key_store *store, const kf_key_entry *entr
 typedef struct kf_key_arrival {
     kf_key_entry entry; /* origin: the pair */
     uint64_t after;
-    kf_secret *key; /* NULL for a destroyed one */
+    kf_secret *key;                /* NULL for a destroyed one, and one that is wrapped */
+    const kf_key_entry *transport; /* wrapped for this unit's token under it */
+    kf_buffer wrapped;
 } kf_key_arrival;
 
-/* Opens a block under one of the pair's transport keys and compares what it authenticates with the message
- * around it: KF_ERR_NO_KEY without a transport key, KF_ERR_AUTHENTICATION, KF_ERR_KEY_BLOCK where something
- * is missing or stated otherwise. */
+/* Whether the key passes through this vault's memory, although it comes from a token. */
+bool kf_key_transfer_translates(const kf_key_store *store, const char *pair, uint64_t now_seconds);
+
+/* Opens a block or envelope under one of the pair's transport keys and compares what it authenticates with
+ * the message around it: KF_ERR_NO_KEY without a transport key, KF_ERR_AUTHENTICATION, KF_ERR_KEY_BLOCK where
+ * something is missing or stated otherwise. */
 kf_code kf_key_transfer_unwrap(const kf_key_store *store, const kf_key_message *message,
                                kf_key_arrival *ret_arrival, kf_error *error) KF_MUST_USE;
 void kf_key_arrival_clear(kf_key_arrival *arrival);

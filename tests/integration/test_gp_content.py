@@ -160,6 +160,11 @@ def channels(check):
                 plain = at.ask("list", "--key", TEST_KEY)
                 checks.same(at.ask("list", "--key", TEST_KEY, "--logical-channel"), plain, "items")
     with desk() as at:
+        with check("a card without R-MAC sessions refuses one, and the channel goes on"):
+            done = at.gp("apdu", "807A10010100", "80CA004200", "--key", TEST_KEY, "--level", "03")
+            checks.same(at.sent(0x7A)[0][:4].hex(), "847a1001", "BEGIN R-MAC SESSION")
+            checks.same(len(done.stdout.splitlines()), 2, f"answers {done.stdout}")
+            at.gp("apdu", "807A10010100", "--key", TEST_KEY, "--level", "33", good=False)
         with check("in a channel commands of the user's own secure messaging are refused before they are sent"):
             done = at.gp("apdu", "80CA004200", "84F2800200", "--key", TEST_KEY, good=False)
             checks.that("cannot be wrapped" in done.stderr, done.stderr)

@@ -105,6 +105,7 @@ void kat_check_key_block(const json_t *entry, kat_report *report)
     kf_error error = {0};
     kf_code code = kf_key_block_unwrap(protection_key, kf_view_of_text(text), &header, &key, &error);
     const char *version = kat_text_or(entry, "version", "");
+    if (kat_expect_error(report, entry, code)) return;
     if (must_be_refused(entry, report)) {
         kat_compared(report);
         if (code == KF_OK) kat_fault(report, "the block was accepted; it must be refused");

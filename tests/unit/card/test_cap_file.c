@@ -199,7 +199,7 @@ static void components_of_more_than_a_card_can_take_are_refused(void **state)
 
 #define STREAM                                                                                               \
     HEADER "02000192"                                                                                        \
-           "04001502030107A0000000620101000107A0000000620001" APPLET "060001960700029798"                \
+           "04001502030107A0000000620101000107A0000000620001" APPLET "060001960700029798"                    \
            "080004000A0000"                                                                                  \
            "0500019509000191"
 

@@ -47,6 +47,48 @@ static bool is_new(kf_view value)
     return true;
 }
 
+typedef struct rewriting {
+    size_t number;
+    unsigned times;
+    size_t seen; /* objects so far */
+} rewriting;
+
+/* Appends the series of objects in `data`, in which object `number` (counted from 0 through the whole tree,
+ * as it is read) stands `times` times; lengths are those of what was written. */
+static bool rewrite(kf_view data, rewriting *change, unsigned depth, kf_buffer *written)
+{
+    kf_cursor cursor = kf_cursor_of(data);
+    kf_tlv object;
+    while (!kf_cursor_at_end(&cursor)) {
+        EMPTY(inner);
+        if (kf_tlv_read(&cursor, &object) != KF_OK) return false;
+        unsigned times = change->seen++ == change->number ? change->times : 1;
+        if (!kf_tlv_is_constructed(object.tag) || depth == 0 ||
+            !rewrite(object.value, change, depth - 1, &inner)) {
+            kf_buffer_truncate(&inner, 0);
+            kf_buffer_append(&inner, object.value);
+        }
+        for (unsigned i = 0; i < times; i++)
+            kf_tlv_append(written, object.tag, kf_buffer_view(&inner));
+    }
+    return true;
+}
+
+/* Every object of a value missing, and every one doubled. */
+static void feed_missing_and_doubled(kf_view value)
+{
+    for (size_t number = 0;; number++) {
+        rewriting missing = {.number = number, .times = 0};
+        rewriting doubled = {.number = number, .times = 2};
+        EMPTY(less);
+        EMPTY(more);
+        if (!rewrite(value, &missing, KF_TLV_DEPTH_MAX, &less) || missing.seen <= number) return;
+        assert_true(rewrite(value, &doubled, KF_TLV_DEPTH_MAX, &more));
+        feed(kf_buffer_view(&less));
+        feed(kf_buffer_view(&more));
+    }
+}
+
 static void feed_variants(kf_buffer *value)
 {
     for (size_t size = 0; size <= value->size; size++)
@@ -56,6 +98,7 @@ static void feed_variants(kf_buffer *value)
         feed(kf_buffer_view(value));
         value->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
+    feed_missing_and_doubled(kf_buffer_view(value));
 }
 
 static size_t feed_json(const json_t *value)

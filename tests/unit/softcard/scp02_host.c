@@ -132,25 +132,30 @@ void scp02_wrap(scp02_host *host, const char *plain, kf_buffer *wrapped)
     kf_buffer_clear(&body);
 }
 
-static void check_response_mac(scp02_host *host, const char *plain, kf_buffer *answer, uint16_t status)
+void scp02_response_mac(scp02_host *host, const char *plain, kf_view data, uint16_t status)
 {
     kf_buffer command = KF_BUFFER_INIT;
     kf_buffer message = KF_BUFFER_INIT;
-    assert_true(answer->size >= 8);
-    size_t size = answer->size - 8;
     assert_int_equal(kf_hex_decode_append(plain, &command), KF_OK);
-    kf_view data = kf_view_part(kf_buffer_view(&command), 5, command.size);
+    kf_view sent = kf_view_part(kf_buffer_view(&command), 5, command.size);
     kf_buffer_append_bytes(&message, command.data, 4);
+    kf_buffer_append_u8(&message, (uint8_t)sent.size);
+    kf_buffer_append(&message, sent);
     kf_buffer_append_u8(&message, (uint8_t)data.size);
     kf_buffer_append(&message, data);
-    kf_buffer_append_u8(&message, (uint8_t)size);
-    kf_buffer_append_bytes(&message, answer->data, size);
     kf_buffer_append_u16(&message, status);
     retail(host->s_rmac, host->response_chaining, kf_buffer_view(&message), host->response_chaining);
-    assert_memory_equal(answer->data + size, host->response_chaining, 8);
-    kf_buffer_truncate(answer, size);
     kf_buffer_clear(&command);
     kf_buffer_clear(&message);
+}
+
+static void check_response_mac(scp02_host *host, const char *plain, kf_buffer *answer, uint16_t status)
+{
+    assert_true(answer->size >= 8);
+    size_t size = answer->size - 8;
+    scp02_response_mac(host, plain, kf_view_of(answer->data, size), status);
+    assert_memory_equal(answer->data + size, host->response_chaining, 8);
+    kf_buffer_truncate(answer, size);
 }
 
 uint16_t scp02_send(test_card *test, scp02_host *host, const char *plain, kf_buffer *response)

@@ -24,6 +24,8 @@ typedef struct scp02_host {
 uint16_t scp02_open(test_card *test, scp02_host *host, uint8_t version, const char *key, uint8_t level);
 /* `plain` as in test_host_send. */
 uint16_t scp02_send(test_card *test, scp02_host *host, const char *plain, kf_buffer *response);
+/* Moves the chain of response MACs on by one answer. */
+void scp02_response_mac(scp02_host *host, const char *plain, kf_view data, uint16_t status);
 void scp02_wrap(scp02_host *host, const char *plain, kf_buffer *wrapped);
 /* Appends the cryptogram of `plain` (hex, whole blocks) under the session DEK as hex. */
 void scp02_encrypt_key(const scp02_host *host, const char *plain, kf_buffer *text);

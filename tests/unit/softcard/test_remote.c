@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ typedef struct ota_host {
     uint64_t counter;
     bool spoil; /* one bit of the packet */
     bool no_length;
+    size_t redundancy; /* bytes of a CRC in place of a MAC; 0: none */
 } ota_host;
 
 static void add_key(softcard_key_blueprint *key, const char *identifier, const char *type, const char *value)
@@ -64,6 +66,27 @@ static void mac_of(const ota_host *host, kf_view message, uint8_t ret_mac[16])
 }
 
 /* CPL CHL SPI KIc KID TAR | CNTR PCNTR CC data. */
+/* ISO/IEC 13239: least significant bit first, ones before, inverted behind; a table of sixteen. */
+static void redundancy_of(const ota_host *host, kf_view message, uint8_t *ret_check)
+{
+    bool is_long = host->redundancy == 4;
+    uint32_t table[16];
+    uint32_t value = is_long ? 0xFFFFFFFFU : 0xFFFFU;
+    for (uint32_t i = 0; i < 16; i++) {
+        table[i] = i;
+        for (int bit = 0; bit < 4; bit++)
+            table[i] =
+                (table[i] & 1U) != 0 ? table[i] >> 1 ^ (is_long ? 0xEDB88320U : 0x8408U) : table[i] >> 1;
+    }
+    for (size_t i = 0; i < message.size; i++) {
+        value = value >> 4 ^ table[(value ^ message.data[i]) & 0x0FU];
+        value = value >> 4 ^ table[(value ^ (uint32_t)message.data[i] >> 4) & 0x0FU];
+    }
+    value = ~value;
+    for (size_t i = 0; i < host->redundancy; i++)
+        ret_check[i] = (uint8_t)(value >> 8 * (host->redundancy - 1 - i));
+}
+
 static void build_packet(const ota_host *host, const char *commands, kf_buffer *packet)
 {
     uint8_t security[2];
@@ -72,15 +95,19 @@ static void build_packet(const ota_host *host, const char *commands, kf_buffer *
     assert_int_equal(kf_hex_decode(host->security, security, 2), KF_OK);
     assert_int_equal(kf_hex_decode_append(commands, &data), KF_OK);
     bool macs = (security[0] & 3) == 2;
+    bool has_redundancy = (security[0] & 3) == 1;
     bool ciphers = (security[0] & 4) != 0;
-    size_t mac_size = macs ? 8 : 0;
+    size_t mac_size = macs ? 8 : has_redundancy ? host->redundancy : 0;
     size_t block = host->aes ? 16 : 8;
     size_t padding = ciphers ? (block - (6 + mac_size + data.size) % block) % block : 0;
     kf_buffer_append_fill(&data, 0, padding);
     kf_buffer_append_u16(&message, (uint16_t)(1 + 7 + 6 + mac_size + data.size));
     kf_buffer_append_u8(&message, (uint8_t)(13 + mac_size));
     kf_buffer_append(&message, KF_VIEW(security));
-    kf_buffer_append_u16(&message, host->aes ? 0x3232 : 0x3535);
+    /* With a redundancy check KID says which. */
+    uint8_t key = host->aes ? 0x32 : 0x35;
+    kf_buffer_append_u8(&message, key);
+    kf_buffer_append_u8(&message, host->redundancy == 0 ? key : host->redundancy == 2 ? 0x31 : 0x35);
     assert_int_equal(kf_hex_decode_append(host->target, &message), KF_OK);
     kf_buffer_append_u8(&message, (uint8_t)(host->counter >> 32));
     kf_buffer_append_u32(&message, (uint32_t)host->counter);
@@ -89,6 +116,7 @@ static void build_packet(const ota_host *host, const char *commands, kf_buffer *
     kf_buffer_append(&message, kf_buffer_view(&data));
     uint8_t mac[16];
     if (macs) mac_of(host, kf_buffer_view(&message), mac);
+    if (has_redundancy) redundancy_of(host, kf_buffer_view(&message), mac);
     size_t start = packet->size;
     kf_buffer_append_bytes(packet, message.data, head);
     kf_buffer_append_bytes(packet, mac, mac_size);
@@ -152,8 +180,18 @@ static uint8_t read_response(const ota_host *host, kf_buffer *answer, kf_buffer 
                          KF_OK);
         kf_cipher_free(&cipher);
     }
-    size_t mac_size = macs ? 8 : 0;
+    bool has_redundancy = (security[1] & 0x0C) == 4;
+    size_t mac_size = macs ? 8 : has_redundancy ? host->redundancy : 0;
     assert_int_equal(answer->data[5], 10 + mac_size);
+    if (has_redundancy) {
+        uint8_t check[4];
+        kf_buffer message = KF_BUFFER_INIT;
+        kf_buffer_append_bytes(&message, answer->data, 16);
+        kf_buffer_append_bytes(&message, answer->data + 16 + mac_size, answer->size - 16 - mac_size);
+        redundancy_of(host, kf_buffer_view(&message), check);
+        assert_memory_equal(answer->data + 16, check, mac_size);
+        kf_buffer_clear(&message);
+    }
     if (macs) {
         uint8_t mac[16];
         kf_buffer message = KF_BUFFER_INIT;
@@ -261,6 +299,122 @@ static void the_security_of_a_packet_is_checked(void **state)
     test_card_clear(&test);
     make_card(&test, "80", "FF");
     assert_int_equal(test_send_hex(&test, "80C2000004D1028B0000"), 0x6D00);
+    test_card_clear(&test);
+}
+
+static void redundancy_checks_of_both_lengths_are_made_and_checked(void **state)
+{
+    (void)state;
+    static const uint8_t digits[] = "123456789";
+    uint8_t check[4];
+    /* The published check values of both polynomials. */
+    redundancy_of(&(ota_host){.redundancy = 2}, kf_view_of(digits, 9), check);
+    assert_memory_equal(check, "\x90\x6E", 2);
+    redundancy_of(&(ota_host){.redundancy = 4}, kf_view_of(digits, 9), check);
+    assert_memory_equal(check, "\xCB\xF4\x39\x26", 4);
+    for (size_t size = 2; size <= 4; size += 2) {
+        test_card test;
+        make_card(&test, "80", "01");
+        ota_host host = {.security = "0105", .target = RFM, .counter = 1, .redundancy = size};
+        assert_int_equal(run(&test, &host, "00A40000022FE200B000000A", "029000"), 0x00);
+        host.security = "0515"; /* ciphered, the answer too */
+        assert_int_equal(run(&test, &host, "00A40000022FE200B000000A", "029000"), 0x00);
+        host.security = "0105";
+        host.spoil = true;
+        assert_int_equal(run(&test, &host, "00A40000022FE200B000000A", NULL), 0x01);
+        test_card_clear(&test);
+        /* A card that wants a MAC does not take it. */
+        make_card(&test, "80", "02");
+        host.spoil = false;
+        assert_int_equal(run(&test, &host, "00A40000022FE200B000000A", NULL), 0x0A);
+        test_card_clear(&test);
+    }
+}
+
+static void scripts_in_expanded_form_answer_command_by_command(void **state)
+{
+    (void)state;
+    static const char commands[] = "220700A40000022FE2"
+                                   "220500B0000004"
+                                   "220580CA9F7F00";
+    test_card test;
+    make_card(&test, "88", "02");
+    ota_host host = {.aes = true, .security = "1219", .target = "B00120", .counter = 1};
+    char script[128];
+    snprintf(script, sizeof script, "AA%02zX%s", strlen(commands) / 2, commands);
+    /* SELECT without Le, READ BINARY, and a command that no file takes: the script ends there. */
+    assert_int_equal(run(&test, &host, script,
+                         "AB13"
+                         "800103"
+                         "23026119"
+                         "230698881201"
+                         "9000"
+                         "23026E00"),
+                     0x00);
+    host.counter++;
+    snprintf(script, sizeof script, "AE80%s0000", commands);
+    assert_int_equal(run(&test, &host, script,
+                         "AF80"
+                         "23026119"
+                         "230698881201"
+                         "9000"
+                         "23026E00"
+                         "0000"),
+                     0x00);
+    /* Data come at once where the command has its Le. */
+    host.counter++;
+    assert_int_equal(run(&test, &host, "AA0A220800A40004022FE200", "AB20800101231B6217"), 0x00);
+    test_card_clear(&test);
+}
+
+static void malformed_expanded_scripts_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *script;
+        const char *answer;
+    } rows[] = {
+        {"AA", "AB06800100900103"},
+        {"AA05220300A400", "AB06800100900102"},
+        {"AA03220500", "AB06800100900102"},
+        {"AA03810100", "AB06800100900101"},
+        {"AE80220700A40000023F00", "AF8090010300"},
+        {"AA0C220700A40000022FE2810100", "AB0A80010123026119900101"},
+        {"AA00", "AB03800100"},
+    };
+    test_card test;
+    make_card(&test, "88", "02");
+    ota_host host = {.aes = true, .security = "1219", .target = RFM, .counter = 0};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        host.counter++;
+        assert_int_equal(run(&test, &host, rows[i].script, rows[i].answer), 0x00);
+    }
+    test_card_clear(&test);
+}
+
+static void a_long_answer_is_cut_and_ends_the_script(void **state)
+{
+    (void)state;
+    char script[200] = "";
+    kf_buffer packet = KF_BUFFER_INIT;
+    kf_buffer answer = KF_BUFFER_INIT;
+    kf_buffer result = KF_BUFFER_INIT;
+    test_card test;
+    make_card(&test, "88", "02");
+    ota_host host = {.aes = true, .security = "1219", .target = RAM, .counter = 1};
+    strcat(script, "AA2A");
+    for (int i = 0; i < 6; i++)
+        strcat(script, "220580CA9F7F00"); /* 45 bytes each */
+    build_packet(&host, script, &packet);
+    assert_int_equal(send_message(&test, kf_view_of("\x70\x00", 2), kf_buffer_view(&packet), &answer),
+                     0x9000);
+    assert_int_equal(read_response(&host, &answer, &result), 0x00);
+    assert_in_range(result.size, 180, 211);
+    assert_int_equal(result.data[result.size - 2], 0x62);
+    assert_int_equal(result.data[result.size - 1], 0xF1);
+    kf_buffer_clear(&packet);
+    kf_buffer_clear(&answer);
+    kf_buffer_clear(&result);
     test_card_clear(&test);
 }
 
@@ -442,6 +596,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_read_and_written_with_either_cipher),
         cmocka_unit_test(the_security_of_a_packet_is_checked),
+        cmocka_unit_test(redundancy_checks_of_both_lengths_are_made_and_checked),
+        cmocka_unit_test(scripts_in_expanded_form_answer_command_by_command),
+        cmocka_unit_test(malformed_expanded_scripts_are_told),
+        cmocka_unit_test(a_long_answer_is_cut_and_ends_the_script),
         cmocka_unit_test(a_counter_is_taken_once),
         cmocka_unit_test(applications_are_managed_over_the_air),
         cmocka_unit_test(a_long_packet_comes_in_parts),

@@ -200,6 +200,75 @@ static void keys_of_both_kinds_are_put_over_scp02(void **state)
     test_card_clear(&test);
 }
 
+/* BEGIN R-MAC SESSION has no response MAC itself; the chain starts with its C-MAC. */
+static void response_macs_begin_and_end_inside_a_session(void **state)
+{
+    (void)state;
+    test_card test;
+    scp02_host host = {.parameter = 0x75};
+    make_card(&test, "02", "75");
+    assert_int_equal(scp02_open(&test, &host, 0, TEST_KEY, 0x01), 0x9000);
+    assert_int_equal(scp02_send(&test, &host, "8078000300", NULL), 0x6985);
+    assert_int_equal(scp02_send(&test, &host, "807A100100", NULL), 0x9000);
+    memcpy(host.response_chaining, host.chaining, 8);
+    host.level |= 0x10;
+    for (int round = 0; round < 3; round++)
+        assert_int_equal(scp02_send(&test, &host, "80F28002024F00", NULL), 0x9000);
+    assert_int_equal(scp02_send(&test, &host, "807A100100", NULL), 0x6985);
+    assert_int_equal(scp02_send(&test, &host, "8078000300", NULL), 0x9000);
+    host.level &= 0x0F;
+    assert_int_equal(scp02_send(&test, &host, "80F28002024F00", NULL), 0x9000);
+    assert_int_equal(scp02_send(&test, &host, "807A100103020102", NULL), 0x9000);
+    test_card_clear(&test);
+}
+
+/* With P1 = 00 answers are counted and only END is answered with a MAC. */
+static void one_response_mac_covers_a_whole_session(void **state)
+{
+    (void)state;
+    test_card test;
+    scp02_host host = {.parameter = 0x75};
+    kf_buffer answer = KF_BUFFER_INIT;
+    make_card(&test, "02", "75");
+    assert_int_equal(scp02_open(&test, &host, 0, TEST_KEY, 0x03), 0x9000);
+    assert_int_equal(scp02_send(&test, &host, "807A000100", NULL), 0x9000);
+    memcpy(host.response_chaining, host.chaining, 8);
+    for (int round = 0; round < 3; round++) {
+        static const char command[] = "80F28002024F00";
+        kf_buffer_truncate(&answer, 0);
+        assert_int_equal(scp02_send(&test, &host, command, &answer), 0x9000);
+        scp02_response_mac(&host, command, kf_buffer_view(&answer), 0x9000);
+    }
+    for (int round = 0; round < 2; round++) {
+        const char *end = round == 0 ? "8078000100" : "8078000300";
+        kf_buffer_truncate(&answer, 0);
+        assert_int_equal(scp02_send(&test, &host, end, &answer), 0x9000);
+        scp02_response_mac(&host, end, kf_view_of(NULL, 0), 0x9000);
+        assert_int_equal(answer.size, 8);
+        assert_memory_equal(answer.data, host.response_chaining, 8);
+    }
+    assert_int_equal(scp02_send(&test, &host, "8078000300", NULL), 0x6985);
+    kf_buffer_clear(&answer);
+    test_card_clear(&test);
+}
+
+static void response_macs_need_the_option_and_its_parameters(void **state)
+{
+    (void)state;
+    test_card test;
+    scp02_host host = {.parameter = 0x55};
+    make_card(&test, "02", "55");
+    test_exchange(&test, "807A100100", "6985");
+    assert_int_equal(scp02_open(&test, &host, 0, TEST_KEY, 0x01), 0x9000);
+    assert_int_equal(scp02_send(&test, &host, "807A100100", NULL), 0x6985);
+    assert_int_equal(scp02_send(&test, &host, "807A300100", NULL), 0x6A86);
+    assert_int_equal(scp02_send(&test, &host, "807A100200", NULL), 0x6A86);
+    assert_int_equal(scp02_send(&test, &host, "8078010300", NULL), 0x6A86);
+    assert_int_equal(scp02_send(&test, &host, "8078000301AA", NULL), 0x6700);
+    assert_int_equal(scp02_send(&test, &host, "807A10010205AA", NULL), 0x6A80);
+    test_card_clear(&test);
+}
+
 /* Every bit of a protected command turned, and every truncation: refused, and nothing written but what counts
  * sessions. */
 static void damaged_commands_are_refused(void **state)
@@ -238,6 +307,9 @@ int main(void)
         cmocka_unit_test(a_wrong_mac_ends_the_session),
         cmocka_unit_test(wrong_keys_are_counted_and_block_the_set),
         cmocka_unit_test(keys_of_both_kinds_are_put_over_scp02),
+        cmocka_unit_test(response_macs_begin_and_end_inside_a_session),
+        cmocka_unit_test(one_response_mac_covers_a_whole_session),
+        cmocka_unit_test(response_macs_need_the_option_and_its_parameters),
         cmocka_unit_test(damaged_commands_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,6 +206,36 @@ static void a_random_challenge_differs_and_shows_no_counter(void **state)
     test_card_clear(&test);
 }
 
+/* Amendment D 7.1.3: with R-MAC, and with R-ENCRYPTION where commands are encrypted too. */
+static void response_macs_begin_and_end_inside_a_session(void **state)
+{
+    (void)state;
+    test_card test;
+    test_host host = {0};
+    test_card_make(&test, test_blueprint());
+    for (uint8_t encrypted = 0; encrypted < 2; encrypted++) {
+        uint8_t level = encrypted ? 0x03 : 0x01;
+        assert_int_equal(test_host_open(&test, &host, 0, TEST_KEY, level), 0x9000);
+        assert_int_equal(test_host_send(&test, &host, "807A000100", NULL), 0x6A86);
+        assert_int_equal(test_host_send(&test, &host, "807A300100", NULL), encrypted ? 0x9000 : 0x6985);
+        if (!encrypted) assert_int_equal(test_host_send(&test, &host, "807A100100", NULL), 0x9000);
+        host.level |= encrypted ? 0x30 : 0x10;
+        assert_int_equal(test_host_send(&test, &host, "80F28002024F00", NULL), 0x9000);
+        assert_int_equal(test_host_send(&test, &host, "80F24002024F00", NULL), 0x6A88);
+        assert_int_equal(test_host_send(&test, &host, "8078000300", NULL), 0x9000);
+        host.level = level;
+        assert_int_equal(test_host_send(&test, &host, "80F28002024F00", NULL), 0x9000);
+        assert_int_equal(test_host_send(&test, &host, "8078000300", NULL), 0x6985);
+    }
+    /* What EXTERNAL AUTHENTICATE began lasts as long as the session. */
+    assert_int_equal(test_host_open(&test, &host, 0, TEST_KEY, 0x33), 0x9000);
+    assert_int_equal(test_host_send(&test, &host, "807A100100", NULL), 0x6985);
+    assert_int_equal(test_host_send(&test, &host, "8078000300", NULL), 0x6985);
+    assert_int_equal(test_host_send(&test, &host, "80F28002024F00", NULL), 0x9000);
+    test_host_clear(&host);
+    test_card_clear(&test);
+}
+
 static void a_locked_card_answers_its_issuer_alone(void **state)
 {
     (void)state;
@@ -236,6 +266,7 @@ int main(void)
         cmocka_unit_test(failures_are_counted_block_and_end_with_a_success),
         cmocka_unit_test(unfinished_channels_count_where_the_personality_says_so),
         cmocka_unit_test(a_random_challenge_differs_and_shows_no_counter),
+        cmocka_unit_test(response_macs_begin_and_end_inside_a_session),
         cmocka_unit_test(a_locked_card_answers_its_issuer_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
