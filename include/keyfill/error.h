@@ -94,6 +94,7 @@ enum {
     X(KF_ERR_STATE, 715, KF_EXIT_REFUSED, 409, "the card's state does not allow this")                       \
     X(KF_ERR_REVISION, 716, KF_EXIT_REFUSED, 409, "the revision is not newer")                               \
     X(KF_ERR_PROFILE, 717, KF_EXIT_USAGE, 422, "the profile is wrong or not permitted")                      \
+    X(KF_ERR_RATE, 720, KF_EXIT_UNREACHABLE, 503, "the vault derives no more keys this minute")              \
     X(KF_ERR_OFFICERS, 730, KF_EXIT_REFUSED, 403, "it takes the signatures of officers of the roster")       \
     X(KF_ERR_EXPIRED, 731, KF_EXIT_REFUSED, 409, "the proposal has expired")                                 \
     X(KF_ERR_SPENT, 732, KF_EXIT_REFUSED, 409, "the proposal was acted on already")                          \
@@ -104,9 +105,10 @@ enum {
     X(KF_ERR_NUMBER_TAKEN, 813, KF_EXIT_REFUSED, 409, "the number belongs to another card")                  \
     X(KF_ERR_NO_NUMBER, 814, KF_EXIT_REFUSED, 409, "no number is to be had")                                 \
     X(KF_ERR_MODULE, 815, KF_EXIT_REFUSED, 422, "no such module")                                            \
-    X(KF_ERR_DISABLED, 816, KF_EXIT_REFUSED, 403, "the terminal is disabled")                                \
+    X(KF_ERR_DISABLED, 816, KF_EXIT_REFUSED, 403, "the unit is disabled")                                    \
     X(KF_ERR_IN_PROGRESS, 817, KF_EXIT_REFUSED, 409, "another request works on this card")                   \
-    X(KF_ERR_CODE, 818, KF_EXIT_REFUSED, 403, "the one-time code is not valid")
+    X(KF_ERR_CODE, 818, KF_EXIT_REFUSED, 403, "the one-time code is not valid")                              \
+    X(KF_ERR_QUOTA, 819, KF_EXIT_REFUSED, 429, "the day's quota is used up")
 
 typedef enum kf_code {
 #define KF_ERROR_ENUM(name, number, exit_status, http_status, meaning) name = (number),

@@ -42,7 +42,8 @@ kf_code kf_request_id_new(char ret_id[KF_REQUEST_ID_SIZE])
 static bool is_worth_another_try(kf_code code)
 {
     return code == KF_ERR_UNREACHABLE || code == KF_ERR_TIMEOUT || code == KF_ERR_BUSY ||
-           code == KF_ERR_STORE || code == KF_ERR_STORE_BUSY || code == KF_ERR_VAULT;
+           code == KF_ERR_STORE || code == KF_ERR_STORE_BUSY || code == KF_ERR_VAULT ||
+           code == KF_ERR_UNAVAILABLE || code == KF_ERR_RATE;
 }
 
 static kf_code post(operation_run *run, const char *path, const json_t *body, unsigned tries,

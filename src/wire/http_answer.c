@@ -150,7 +150,8 @@ void kf_http_answer(kf_http_exchange *exchange)
     if (code != KF_OK) {
         (void)kf_fail_plain(&error, code);
         unsigned retry = response.retry_after_seconds;
-        if (retry == 0 && (code == KF_ERR_BUSY || code == KF_ERR_UNAVAILABLE)) retry = 1;
+        if (retry == 0 && (code == KF_ERR_BUSY || code == KF_ERR_UNAVAILABLE || code == KF_ERR_RATE))
+            retry = 1;
         kf_http_answer_problem(exchange, &error, response.request_id, retry);
     }
     clear_response(&response);
