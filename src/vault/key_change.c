@@ -4,7 +4,7 @@
 #include "vault/key_store_state.h"
 
 static kf_code unwrap_material(const kf_key_store *store, const kf_key_entry *entry,
-                               const kf_key_source *source, void **ret_material, kf_error *error)
+                               const kf_arriving_key *source, void **ret_material, kf_error *error)
 {
     const kf_key_custody *custody = store->custody;
     const kf_key_entry *transport = source->transport;
@@ -16,7 +16,7 @@ static kf_code unwrap_material(const kf_key_store *store, const kf_key_entry *en
 }
 
 static kf_code make_material(const kf_key_store *store, const kf_key_entry *entry,
-                             const kf_key_source *source, void **ret_material, kf_error *error)
+                             const kf_arriving_key *source, void **ret_material, kf_error *error)
 {
     const kf_key_custody *custody = store->custody;
     if (source->transport != NULL) return unwrap_material(store, entry, source, ret_material, error);
@@ -43,7 +43,7 @@ static kf_code check_kcv(const kf_key_entry *entry, kf_kcv found, kf_error *erro
 }
 
 /* A record with a material of its own, from an entry and the key it is to have. */
-static kf_code make_record(const kf_key_store *store, kf_key_entry *entry, const kf_key_source *source,
+static kf_code make_record(const kf_key_store *store, kf_key_entry *entry, const kf_arriving_key *source,
                            kf_key_record **ret_record, kf_error *error)
 {
     const kf_key_custody *custody = store->custody;
@@ -90,7 +90,7 @@ static kf_code insert_and_commit(kf_key_store *store, kf_key_record *record, kf_
     return kf_key_store_commit(store, &draft, error);
 }
 
-static kf_code add_record(kf_key_store *store, kf_key_entry *entry, const kf_key_source *source,
+static kf_code add_record(kf_key_store *store, kf_key_entry *entry, const kf_arriving_key *source,
                           const kf_key_entry **ret_entry, kf_error *error)
 {
     if (kf_key_table_find(&store->table, entry->purpose, entry->category, entry->version) != NULL)
@@ -118,7 +118,7 @@ kf_code kf_key_store_add(kf_key_store *store, const kf_key_entry *entry, const k
     made.created = now_seconds;
     made.revision = store->table.revision + 1;
     made.origin[0] = '\0';
-    const kf_key_source source = {.key = key};
+    const kf_arriving_key source = {.key = key};
     return add_record(store, &made, &source, ret_entry, error);
 }
 
@@ -224,7 +224,7 @@ static kf_code accept_destroyed(kf_key_store *store, const kf_key_entry *entry,
     return KF_OK;
 }
 
-kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_key_source *source,
+kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_arriving_key *source,
                             const kf_key_entry **ret_entry, kf_error *error)
 {
     kf_key_entry accepted = *entry;

@@ -108,7 +108,7 @@ static kf_code accept(kf_vault *vault, const kf_key_message *message, kf_key_ent
     KF_TRY(kf_key_transfer_unwrap(vault->keys, message, &arrival, error));
     uint64_t known = kf_key_store_peer_revision(vault->keys, arrival.entry.origin);
     const kf_key_entry *accepted = NULL;
-    const kf_key_source source = {arrival.key, arrival.transport, kf_buffer_view(&arrival.wrapped)};
+    const kf_arriving_key source = {arrival.key, arrival.transport, kf_buffer_view(&arrival.wrapped)};
     kf_code code;
     if (arrival.after > known)
         code =

@@ -109,14 +109,14 @@ uint64_t kf_key_store_peer_revision(const kf_key_store *store, const char *peer)
 const kf_key_peer *kf_key_store_peers(const kf_key_store *store, size_t *ret_count);
 /* A key as it arrived: its bytes, or wrapped for this unit's token under a transport key; neither for a
  * destroyed one. */
-typedef struct kf_key_source {
+typedef struct kf_arriving_key {
     const kf_secret *key;
     const kf_key_entry *transport;
     kf_view wrapped;
-} kf_key_source;
+} kf_arriving_key;
 /* What arrived over a pair of units: entry as stated and authenticated there (its revision is the peer's).
  * Adds or replaces, and remembers the revision. KF_ERR_CHECK_VALUE where the key is another than stated. */
-kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_key_source *source,
+kf_code kf_key_store_accept(kf_key_store *store, const kf_key_entry *entry, const kf_arriving_key *source,
                             const kf_key_entry **ret_entry, kf_error *error) KF_MUST_USE;
 
 /* Whether base keys are in a token. */
