@@ -72,9 +72,9 @@ def folder(prefix="keyfill-test-"):
 
 
 @contextlib.contextmanager
-def site(prefix="keyfill-test-"):
+def site(prefix="keyfill-test-", **options):
     """An installation, not laid out yet; stopped and gone afterwards."""
-    with folder(prefix) as path, installation.Site(path) as made:
+    with folder(prefix) as path, installation.Site(path, **options) as made:
         yield made
 
 

@@ -21,9 +21,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("KEYFILL_BUILD", ROOT / "build"))
 VPCD_DRIVER = pathlib.Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 PCSCD_SOCKET = "/run/pcscd/pcscd.comm"
+TOKEN_MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 
 # Users without a passwd entry: fronts and vaults, host and terminal each have one of their own.
-USERS = {"bkmu-front": 64001, "bkmu-vault": 64002, "kmu-front": 64003, "kmu-vault": 64004, "host": 64005, "terminal": 64006}
+USERS = {"bkmu-front": 64001, "bkmu-vault": 64002, "kmu-front": 64003, "kmu-vault": 64004, "host": 64005, "terminal": 64006,
+         "bkmu-hsm": 64007, "kmu-hsm": 64008}
 
 DOMAIN_AID = "A00000015153504B4601"  # of profiles/security-domain*.yaml
 
@@ -147,10 +149,11 @@ def stop_pid(pid):
 
 
 class Site:
-    """An installation. `with Site(folder) as site:` stops everything at the end."""
+    """An installation. `with Site(folder) as site:` stops everything at the end. `hsm`: both units keep base keys in tokens (SoftHSM2)."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, hsm=False):
         self.folder = pathlib.Path(folder).resolve()
+        self.hsm = hsm
         self.processes = {}
         self.ports = {}
         self.vpcd_ports = []
@@ -248,13 +251,37 @@ vault:
 front:
   user: "{front}"
   config: {self.path(unit, 'front.yaml')}
-""")
+{self.lay_out_token(unit) if self.hsm else ''}""")
+
+    def lay_out_token(self, unit):
+        """An empty token, initialised, and the lines of the monitor's configuration that name it."""
+        user = USERS[f"{unit}-hsm"]
+        folder = self.make_folder(f"{unit}/token", user)
+        (folder / "tokens").mkdir()
+        configuration = self.write(f"{unit}/token/softhsm2.conf",
+                                   f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n", user, 0o400)
+        pins = {name: os.urandom(8).hex() for name in ("pin", "so-pin")}
+        for name, pin in pins.items():
+            self.write(f"{unit}/{name}", pin + "\n", user, 0o400)
+        subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", f"keyfill-{unit}", "--pin", pins["pin"], "--so-pin",
+                        pins["so-pin"]], env={**os.environ, "SOFTHSM2_CONF": str(configuration)}, check=True, stdout=subprocess.DEVNULL)
+        for path in [folder / "tokens", *(folder / "tokens").rglob("*")]:
+            os.chown(path, user, user)
+        return f"""hsm:
+  user: "{user}"
+  uri: pkcs11:token=keyfill-{unit}
+  module: {TOKEN_MODULE}
+  pin_file: {self.path(unit, 'pin')}
+  so_pin_file: {self.path(unit, 'so-pin')}
+  environment:
+    - SOFTHSM2_CONF={configuration}
+"""
 
     def programs(self):
         """One folder with links to what the monitors start."""
         folder = self.path("programs")
         folder.mkdir(exist_ok=True)
-        for name in ("keyfill-vault", "keyfill-kmu-front", "keyfill-bkm-front"):
+        for name in ("keyfill-vault", "keyfill-hsm", "keyfill-kmu-front", "keyfill-bkm-front"):
             link = folder / name
             if not link.is_symlink():
                 link.symlink_to(program(name))

@@ -64,13 +64,13 @@ def restart_kmu(site):
 
 
 def children(site, unit):
-    """The processes under a monitor: {"vault": pid, "front": pid}, without those that are not there at the moment."""
+    """The processes under a monitor: {"vault": pid, "front": pid}, with a token "hsm" as well, without those that are not there at the moment."""
     monitor = site.processes[unit].pid
     found = {}
     for pid in pathlib.Path(f"/proc/{monitor}/task/{monitor}/children").read_text(encoding="ascii").split():
         with contextlib.suppress(OSError):
             name = pathlib.Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip()
-            found["vault" if name == "keyfill-vault" else "front"] = int(pid)
+            found[{"keyfill-vault": "vault", "keyfill-hsm": "hsm"}.get(name, "front")] = int(pid)
     return found
 
 
