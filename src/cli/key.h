@@ -27,6 +27,7 @@ typedef struct kf_cli_key_options {
     long valid_until;
     bool clear_at_terminal;
     bool not_exportable;
+    bool key_blocks;
     const char *component_files[KF_KEY_COMPONENTS_MAX];
     size_t component_file_count;
     long components;
@@ -46,6 +47,7 @@ enum {
     KF_CLI_KEY_PASSPHRASE = 8, /* --passphrase-file */
     KF_CLI_KEY_UNIT = 16,      /* --url --pair --disabled */
     KF_CLI_KEY_VALIDITY = 32,  /* --valid-until */
+    KF_CLI_KEY_TRANSPORT = 64, /* --key-blocks */
 };
 
 typedef struct kf_cli_key_usage {

@@ -194,7 +194,7 @@ static kf_code run_transport(kf_cli *cli, kf_cli_key_options *options, bool crea
 static kf_code transport_create(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const kf_cli_key_usage usage = {
-        0, "PAIR",
+        KF_CLI_KEY_TRANSPORT, "PAIR",
         "Makes a transport key as two random components, enters it, and prints the components for two "
         "people, who enter them at "
         "the other unit (keyfill key transport enter PAIR). Compare the KCVs."};
@@ -206,7 +206,7 @@ static kf_code transport_create(kf_cli *cli, int argc, char **argv, kf_error *er
 static kf_code transport_enter(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const kf_cli_key_usage usage = {
-        KF_CLI_KEY_COMPONENTS, "PAIR",
+        KF_CLI_KEY_COMPONENTS | KF_CLI_KEY_TRANSPORT, "PAIR",
         "Enters the components of a transport key that was made at the other unit. Compare the KCVs."};
     kf_cli_key_options options;
     KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));

@@ -20,6 +20,7 @@ enum {
     KEY_VALID_UNTIL,
     KEY_CLEAR,
     KEY_NOT_EXPORTABLE,
+    KEY_BLOCKS,
     KEY_COMPONENTS,
     KEY_COMPONENT_FILE,
     KEY_IMPORT,
@@ -56,6 +57,9 @@ static const grouped_option all_options[] = {
      {"profile", KEY_PROFILE, "DIGEST", 0, "a profile it may serve; several are possible; default: any", 2}},
     {KF_CLI_KEY_NEW, {"clear-at-terminal", KEY_CLEAR, NULL, 0, "card keys are seen at the terminal", 2}},
     {KF_CLI_KEY_NEW, {"not-exportable", KEY_NOT_EXPORTABLE, NULL, 0, "it never leaves this unit", 2}},
+    {KF_CLI_KEY_TRANSPORT,
+     {"key-blocks", KEY_BLOCKS, NULL, 0,
+      "keys go under it as X9.143 blocks, also where this unit has a token; given on both sides", 2}},
     {KF_CLI_KEY_NEW, {"valid-from", KEY_VALID_FROM, "SECONDS", 0, "since 1970; default: at once", 2}},
     {KF_CLI_KEY_NEW | KF_CLI_KEY_VALIDITY,
      {"valid-until", KEY_VALID_UNTIL, "SECONDS", 0, "since 1970; default: without end", 2}},
@@ -135,6 +139,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_FIRST: options->first = number_of(state, "first", argument, KF_KEY_COMPONENTS_MAX); return 0;
     case KEY_CLEAR: options->clear_at_terminal = true; return 0;
     case KEY_NOT_EXPORTABLE: options->not_exportable = true; return 0;
+    case KEY_BLOCKS: options->key_blocks = true; return 0;
     case KEY_DISABLED: options->disabled = true; return 0;
     case KEY_PROFILE: add_profile(options, argument, state); return 0;
     case KEY_COMPONENT_FILE: add_file(options, argument, state); return 0;
@@ -183,6 +188,7 @@ static kf_code set_policy(const kf_cli_key_options *options, json_t *body)
     KF_TRY(kf_json_set_text(policy, "refill", options->refill));
     if (options->clear_at_terminal) KF_TRY(kf_json_set_boolean(policy, "clear_at_terminal", true));
     if (options->not_exportable) KF_TRY(kf_json_set_boolean(policy, "exportable", false));
+    if (options->key_blocks) KF_TRY(kf_json_set_boolean(policy, "key_blocks", true));
     json_t *profiles = json_array();
     KF_TRY(kf_json_set(policy, "profiles", profiles));
     for (size_t i = 0; i < options->profile_count; i++)

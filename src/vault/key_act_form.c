@@ -66,6 +66,7 @@ static kf_code read_limits(const json_t *json, kf_key_policy *policy, kf_error *
     KF_TRY(kf_json_text_optional(json, "refill", 32, &refill, error));
     KF_TRY(kf_json_boolean_optional(json, "clear_at_terminal", &policy->clear_at_terminal, error));
     KF_TRY(kf_json_boolean_optional(json, "exportable", &policy->exportable, error));
+    KF_TRY(kf_json_boolean_optional(json, "key_blocks", &policy->key_blocks, error));
     policy->least_level = (uint8_t)level;
     policy->refill_new_version_only = strcmp(refill, new_version_only) == 0;
     if (!policy->refill_new_version_only && strcmp(refill, "generation") != 0)
@@ -96,7 +97,8 @@ static const char *default_template(const kf_key_entry *entry)
 static kf_code read_policy(const json_t *body, kf_key_entry *entry, kf_error *error)
 {
     static const char *const members[] = {"profiles",   "least_channel",   "least_level", "clear_at_terminal",
-                                          "exportable", "diversification", "refill",      NULL};
+                                          "exportable", "diversification", "refill",      "key_blocks",
+                                          NULL};
     kf_key_policy *policy = &entry->policy;
     json_t *json = NULL;
     const char *line = default_template(entry);
@@ -217,6 +219,7 @@ static kf_code policy_to_json(const kf_key_policy *policy, json_t *json)
     KF_TRY(kf_json_set_integer(json, "least_level", policy->least_level));
     KF_TRY(kf_json_set_boolean(json, "clear_at_terminal", policy->clear_at_terminal));
     KF_TRY(kf_json_set_boolean(json, "exportable", policy->exportable));
+    if (policy->key_blocks) KF_TRY(kf_json_set_boolean(json, "key_blocks", true));
     KF_TRY(
         kf_json_set_text(json, "refill", policy->refill_new_version_only ? new_version_only : "generation"));
     return kf_json_set_text(json, "diversification", policy->diversification);

@@ -208,6 +208,9 @@ static void describe_policy(kf_buffer *text, const kf_key_entry *entry)
                      policy->least_level, policy->exportable ? "may leave in key blocks" : "never leaves",
                      policy->clear_at_terminal ? "; CARD KEYS ARE SEEN AT THE TERMINAL" : "",
                      policy->refill_new_version_only ? "; a refill takes a new base key version" : "");
+    if (policy->key_blocks)
+        kf_buffer_append_text(
+            text, "  base keys go under it in key blocks, also from a token: through the vault's memory\n");
     for (size_t i = 0; i < policy->profile_count; i++)
         kf_buffer_format(text, "  serves profile: %s\n", kf_hex_show(KF_VIEW(policy->profiles[i])).text);
     if (policy->profile_count == 0) kf_buffer_append_text(text, "  serves: any profile\n");
