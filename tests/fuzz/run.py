@@ -12,7 +12,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HERE = ROOT / "tests" / "fuzz"
-INPUT_MAX = 4096  # bytes of what is tried; longer seeds are taken as they are
+INPUT_MAX = 4096  # bytes of what is tried, or as long as the longest seed: longer ones would be cut
 SANITIZERS = {"ASAN_OPTIONS": "detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=0:allocator_may_return_null=1",
               "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
               "LSAN_OPTIONS": "report_objects=1",
@@ -47,7 +47,9 @@ def run_target(build, target, seeds, seconds):
     before = set(crashes.iterdir())
     regressions = HERE / "regressions" / target
     given = [str(path) for path in (seeds / target, regressions) if path.is_dir()]
-    command = [str(build / "tests" / "fuzz" / f"fuzz-{target}"), f"-max_total_time={seconds}", f"-max_len={INPUT_MAX}", "-timeout=20",
+    longest = max((path.stat().st_size for name in given for path in pathlib.Path(name).iterdir()), default=0)
+    command = [str(build / "tests" / "fuzz" / f"fuzz-{target}"), f"-max_total_time={seconds}", f"-max_len={max(INPUT_MAX, longest)}",
+               "-timeout=20",
                "-rss_limit_mb=3000", "-print_final_stats=1", f"-artifact_prefix={crashes}/", str(corpus), *given]
     try:
         done = subprocess.run(command, cwd=ROOT, env=dict(os.environ, **SANITIZERS), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
