@@ -27,6 +27,8 @@ typedef struct kf_channel_protocol {
 extern const kf_channel_protocol kf_protocol_scp02;
 extern const kf_channel_protocol kf_protocol_scp03;
 
+#define KF_RESPONSE_CHAINS_MAX 4
+
 struct kf_secure_channel {
     const kf_channel_protocol *protocol;
     kf_initialize_update answer;
@@ -46,13 +48,17 @@ struct kf_secure_channel {
     uint8_t host_cryptogram[KF_CHALLENGE_MAX];
     uint8_t mac_chaining_value[16];
     uint64_t encryption_counter;
-    bool refused;                  /* a response MAC was wrong, or the channel was closed */
-    kf_command_list sent;          /* SCP02 with R-MAC: what the response MACs cover, by counter */
-    uint64_t sent_before;          /* SCP02 with R-MAC: the counter of the command before the first of them */
-    uint64_t answered;             /* SCP02 with R-MAC: the counter of the last response */
-    bool r_mac_session;            /* begun by BEGIN R-MAC SESSION */
-    uint8_t r_mac_level;           /* what that asked for: 00, 10 or 30 */
-    uint8_t response_mac_chain[8]; /* SCP02: the response MAC before */
+    bool refused;         /* a response MAC was wrong, or the channel was closed */
+    kf_command_list sent; /* SCP02 with R-MAC: what the response MACs cover, by counter */
+    uint64_t sent_before; /* SCP02 with R-MAC: the counter of the command before the first of them */
+    uint64_t answered;    /* SCP02 with R-MAC: the counter of the last response */
+    bool r_mac_session;   /* begun by BEGIN R-MAC SESSION */
+    uint8_t r_mac_level;  /* what that asked for: 00, 10 or 30 */
+    /* SCP02: the response MAC before. E.4.5 is read in several ways where a session is begun in the middle:
+     * the first vector is the C-MAC of EXTERNAL AUTHENTICATE or the last one, and BEGIN is covered or not.
+     * All go on until a response MAC tells which. */
+    uint8_t response_mac_chains[KF_RESPONSE_CHAINS_MAX][8];
+    size_t response_mac_chain_count;
 };
 
 /* Bits of kf_exchange.level above those of the protocol: what BEGIN and END R-MAC SESSION change. */

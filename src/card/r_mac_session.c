@@ -2,6 +2,8 @@
  * response MACs for a part of a channel that began without them. */
 #include <keyfill/secure_channel.h>
 
+#include <string.h>
+
 #include "card/channel_state.h"
 
 #define CLASS_GP 0x80
@@ -40,6 +42,9 @@ kf_code kf_secure_channel_begin_r_mac(kf_secure_channel *channel, uint8_t level,
     channel->sent_before = channel->encryption_counter;
     channel->answered = channel->encryption_counter;
     KF_TRY(kf_channel_wrap(channel, kf_buffer_view(&apdu), KF_EXCHANGE_BEGINS, wrapped, ret_exchange));
+    memcpy(channel->response_mac_chains[1], channel->mac_chaining_value,
+           sizeof(channel->response_mac_chains[1]));
+    channel->response_mac_chain_count = 2;
     channel->r_mac_session = true;
     channel->r_mac_level = level;
     channel->level |= level;

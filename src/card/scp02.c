@@ -146,7 +146,10 @@ static kf_code protect(kf_secure_channel *channel, const kf_command *command, kf
     KF_TRY(kf_buffer_status(wrapped_data));
     memcpy(channel->mac_chaining_value, mac, DES_BLOCK);
     /* E.4.5: the first response MAC is chained to the C-MAC of EXTERNAL AUTHENTICATE. */
-    if (!channel->authenticated) memcpy(channel->response_mac_chain, mac, DES_BLOCK);
+    if (!channel->authenticated) {
+        memcpy(channel->response_mac_chains[0], mac, DES_BLOCK);
+        channel->response_mac_chain_count = 1;
+    }
     channel->encryption_counter++;
     return KF_OK;
 }
@@ -167,8 +170,8 @@ static kf_code remember(kf_secure_channel *channel, const kf_command *plain)
 
 /* E.4.5: over the stripped command, the length of the response data modulo 256, the data and the status word;
  * chained to the response MAC before. */
-static kf_code response_mac(kf_secure_channel *channel, uint64_t number, const kf_response *response,
-                            uint8_t ret_mac[DES_BLOCK])
+static kf_code response_mac(kf_secure_channel *channel, const uint8_t chain[DES_BLOCK], uint64_t number,
+                            const kf_response *response, uint8_t ret_mac[DES_BLOCK])
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer input = KF_BUFFER_INIT;
     kf_buffer_append(&input, kf_buffer_view(&channel->sent.items[number - channel->sent_before - 1]));
@@ -177,8 +180,7 @@ static kf_code response_mac(kf_secure_channel *channel, uint64_t number, const k
     kf_buffer_append_u16(&input, response->status_word);
     kf_channel_append_padding(&input, DES_BLOCK);
     KF_TRY(kf_buffer_status(&input));
-    return retail_mac(channel->session_rmac, channel->session_rmac_left, channel->response_mac_chain, &input,
-                      ret_mac);
+    return retail_mac(channel->session_rmac, channel->session_rmac_left, chain, &input, ret_mac);
 }
 
 /* Responses are checked in the order of their commands, each once. */
@@ -186,6 +188,25 @@ static bool is_due(const kf_secure_channel *channel, uint64_t number)
 {
     return number > channel->answered && number > channel->sent_before &&
            number - channel->sent_before <= channel->sent.count;
+}
+
+/* Checks `given` by each way that is still possible, and keeps the one that fits. `bare`: it may be the MAC
+ * so far, too. */
+static kf_code check_response_mac(kf_secure_channel *channel, uint64_t number, const kf_response *response,
+                                  const uint8_t *given, bool bare)
+{
+    for (size_t i = 0; i < channel->response_mac_chain_count; i++) {
+        const uint8_t *chain = channel->response_mac_chains[i];
+        uint8_t mac[DES_BLOCK];
+        KF_TRY(response_mac(channel, chain, number, response, mac));
+        bool fits = kf_equal_constant_time(mac, given, DES_BLOCK);
+        if (!fits && !(bare && kf_equal_constant_time(chain, given, DES_BLOCK))) continue;
+        memcpy(channel->response_mac_chains[0], given, DES_BLOCK);
+        channel->response_mac_chain_count = 1;
+        channel->answered = number;
+        return KF_OK;
+    }
+    return KF_ERR_RESPONSE_MAC;
 }
 
 static kf_code unprotect(kf_secure_channel *channel, const kf_exchange *exchange, const kf_response *response,
@@ -197,31 +218,42 @@ static kf_code unprotect(kf_secure_channel *channel, const kf_exchange *exchange
     kf_view body = kf_view_part(response->data, 0, response->data.size - DES_BLOCK);
     kf_view given = kf_view_part(response->data, body.size, DES_BLOCK);
     const kf_response plain = {body, response->status_word};
-    uint8_t mac[DES_BLOCK];
-    KF_TRY(response_mac(channel, number, &plain, mac));
-    if (!kf_equal_constant_time(mac, given.data, DES_BLOCK)) return KF_ERR_RESPONSE_MAC;
+    KF_TRY(check_response_mac(channel, number, &plain, given.data, false));
     kf_buffer_append(data, body);
-    KF_TRY(kf_buffer_status(data));
-    memcpy(channel->response_mac_chain, mac, DES_BLOCK);
-    channel->answered = number;
+    return kf_buffer_status(data);
+}
+
+/* The answer to BEGIN makes two ways of each: covered or not. An error is not covered, as it has no MAC where
+ * each response has one. */
+static kf_code advance(kf_secure_channel *channel, const kf_exchange *exchange, const kf_response *response)
+{
+    bool begins = (exchange->level & KF_EXCHANGE_KIND) == KF_EXCHANGE_BEGINS;
+    unsigned sw1 = response->status_word >> 8;
+    if (response->status_word != 0x9000 && sw1 != 0x62 && sw1 != 0x63) return KF_OK;
+    size_t count = channel->response_mac_chain_count;
+    for (size_t i = 0; i < count; i++) {
+        size_t place = begins ? count + i : i;
+        uint8_t mac[DES_BLOCK];
+        if (place >= KF_RESPONSE_CHAINS_MAX) return KF_ERR_INTERNAL;
+        KF_TRY(response_mac(channel, channel->response_mac_chains[i], exchange->encryption_counter, response,
+                            mac));
+        memcpy(channel->response_mac_chains[place], mac, DES_BLOCK);
+    }
+    if (begins) channel->response_mac_chain_count = 2 * count;
     return KF_OK;
 }
 
-/* E.4.5: BEGIN R-MAC SESSION and its answer are covered, END is not: its answer is the response MAC so far.
- */
 kf_code kf_scp02_count_response(kf_secure_channel *channel, const kf_exchange *exchange,
                                 const kf_response *response)
 {
     uint64_t number = exchange->encryption_counter;
     if (!is_due(channel, number)) return KF_ERR_CHANNEL;
     if ((exchange->level & KF_EXCHANGE_KIND) != KF_EXCHANGE_ENDS) {
-        uint8_t mac[DES_BLOCK];
-        KF_TRY(response_mac(channel, number, response, mac));
-        memcpy(channel->response_mac_chain, mac, DES_BLOCK);
-    } else if (response->status_word == 0x9000 &&
-               (response->data.size != DES_BLOCK ||
-                !kf_equal_constant_time(channel->response_mac_chain, response->data.data, DES_BLOCK))) {
-        return KF_ERR_RESPONSE_MAC;
+        KF_TRY(advance(channel, exchange, response));
+    } else if (response->status_word == 0x9000) {
+        const kf_response plain = {{NULL, 0}, response->status_word};
+        if (response->data.size != DES_BLOCK) return KF_ERR_RESPONSE_MAC;
+        return check_response_mac(channel, number, &plain, response->data.data, true);
     }
     channel->answered = number;
     return KF_OK;

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import checks
+import relay
 from cards import cap_file
 from gp_desk import APPLET, OTHER_KEY, PACKAGE, PUT_KEY, TEST_KEY, desk, key_of
 
@@ -160,15 +161,27 @@ def channels(check):
                 plain = at.ask("list", "--key", TEST_KEY)
                 checks.same(at.ask("list", "--key", TEST_KEY, "--logical-channel"), plain, "items")
     with desk() as at:
-        with check("a card without R-MAC sessions refuses one, and the channel goes on"):
-            done = at.gp("apdu", "807A10010100", "80CA004200", "--key", TEST_KEY, "--level", "03")
-            checks.same(at.sent(0x7A)[0][:4].hex(), "847a1001", "BEGIN R-MAC SESSION")
-            checks.same(len(done.stdout.splitlines()), 2, f"answers {done.stdout}")
-            at.gp("apdu", "807A10010100", "--key", TEST_KEY, "--level", "33", good=False)
         with check("in a channel commands of the user's own secure messaging are refused before they are sent"):
             done = at.gp("apdu", "80CA004200", "84F2800200", "--key", TEST_KEY, good=False)
             checks.that("cannot be wrapped" in done.stderr, done.stderr)
             checks.same(at.sent(0xF2), [], "GET STATUS")
+
+
+def response_mac_sessions(check):
+    rows = (("usual", "", "03", "10"), ("usual", "", "03", "30"), ("scp02-i55", "75", "01", "10"), ("scp02-i55", "75", "03", "00"))
+    for personality, i, level, begun in rows:
+        with desk(personality, more=f'i: "{i}"\n' if i else "") as at:
+            with check(f"BEGIN and END R-MAC SESSION ({personality}, level {level}, session {begun})"):
+                key = ("--key", TEST_KEY, "--level", level, *(("--scp", f"02:{i}") if i else ()))
+                commands = ("80CA006600", f"807A{begun}010302C0DE", "80CA006600", "80CA00E000", "8078000300", "80CA006600")
+                answers = at.ask("apdu", *commands, *key)["answers"]
+                checks.same([answer["status_word"] for answer in answers], ["9000"] * len(commands), "status words")
+                checks.that(answers[0]["data"] == answers[2]["data"] == answers[5]["data"], f"{answers}")
+                lengths = [len(exchange.answer) for exchange in at.wire.exchanges if exchange.command[1] == 0xCA][-4:]
+                checks.same(lengths[1] > lengths[0], begun != "00", f"longer answers in the session {lengths}")
+                at.wire.rule(relay.instruction(0x78), lambda _command, answer: bytes([answer[0] ^ 1]) + answer[1:])
+                done = at.gp("apdu", *commands, *key, good=False)
+                checks.that("response MAC" in done.stderr, done.stderr)
 
 
 def transport(check):
@@ -283,7 +296,7 @@ def everything_in_json(check):
 
 def main():
     with checks.Checks() as check:
-        for part in (domains, delegated, signed_files, large_files, cap_files, channels, transport, put_key_policy, sim,
+        for part in (domains, delegated, signed_files, large_files, cap_files, channels, response_mac_sessions, transport, put_key_policy, sim,
                      everything_in_json):
             part(check)
     return check.status

@@ -281,6 +281,37 @@ static void an_r_mac_session_covers_begin_and_ends_with_the_mac_so_far(void **st
     }
 }
 
+static void an_r_mac_session_may_be_chained_to_the_last_command_mac(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        CARD(c, 0x75);
+        EMPTY(wrapped);
+        EMPTY(plain);
+        EMPTY(out);
+        EMPTY(response);
+        EMPTY(end);
+        BYTES(ok, "9000");
+        kf_exchange exchange;
+        authenticate(c, 0x01);
+        assert_int_equal(
+            kf_secure_channel_begin_r_mac(c->channel, 0x10, kf_view_of(NULL, 0), &wrapped, &exchange), KF_OK);
+        take(c, 0x01, kf_buffer_view(&wrapped), &plain);
+        assert_int_equal(unwrap(c, &exchange, &ok, &out), KF_OK);
+        memcpy(c->response_chain, c->chain, 8);
+        kf_buffer_clear(&wrapped);
+        wrap(c, commands[0].plain, &wrapped, &exchange);
+        respond(c, commands[0].stripped, "CAFE", 0x9000, &response);
+        if (k == 1) response.data[2] ^= 1;
+        assert_int_equal(unwrap(c, &exchange, &response, &out), k == 1 ? KF_ERR_RESPONSE_MAC : KF_OK);
+        if (k == 1) continue;
+        kf_buffer_clear(&wrapped);
+        assert_int_equal(kf_secure_channel_end_r_mac(c->channel, &wrapped, &exchange), KF_OK);
+        respond(c, "8078000300", "", 0x9000, &end);
+        assert_int_equal(unwrap(c, &exchange, &end, &out), KF_OK);
+    }
+}
+
 static void options_are_taken_before_authentication_and_from_cards_of_this_protocol(void **state)
 {
     (void)state;
@@ -442,6 +473,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_and_level_is_understood_by_a_card),
         cmocka_unit_test(an_r_mac_session_covers_begin_and_ends_with_the_mac_so_far),
+        cmocka_unit_test(an_r_mac_session_may_be_chained_to_the_last_command_mac),
         cmocka_unit_test(options_are_taken_before_authentication_and_from_cards_of_this_protocol),
         cmocka_unit_test(any_flip_in_a_response_closes_the_channel),
         cmocka_unit_test(responses_are_taken_in_order_and_once),

@@ -127,8 +127,8 @@ static void expect_asked(test_bench *bench, const char *arguments, const char *a
 static void help_lists_the_commands(void **unused)
 {
     (void)unused;
-    expect_output("--help", KF_EXIT_OK, "  refill       replace the payment key");
-    expect_output("app --help", KF_EXIT_OK, "  delete       ");
+    expect_output("--help", KF_EXIT_OK, "  refill           replace the payment key");
+    expect_output("app --help", KF_EXIT_OK, "  delete           ");
     expect_output("--version", KF_EXIT_OK, "keyfill 0.");
 }
 
