@@ -137,9 +137,10 @@ kf_code kf_secure_channel_unwrap(kf_secure_channel *channel, const kf_exchange *
 /* Appends BEGIN R-MAC SESSION, wrapped (Card Specification E.5.3, Amendment D 7.1.3): until END the responses
  * have a MAC. `level`: 10; SCP03 also 30; SCP02 also 00, where the answer to END alone has one, which covers
  * all between. `data`: up to 24 bytes, such as a challenge. The answer is unwrapped as any other; with
- * another status word than 9000 nothing has begun. Under SCP02 all responses before it are unwrapped first,
- * and the first response MAC is chained to the C-MAC of EXTERNAL AUTHENTICATE. KF_ERR_CHANNEL where the
- * card's i has no response MACs, the channel has them already, or the level does not go with its own. */
+ * another status word than 9000 nothing has begun. Under SCP02 all responses before it are unwrapped first;
+ * what the first response MAC is chained to, and whether BEGIN and END are covered, is taken as the card does
+ * it (E.4.5 is read in several ways). KF_ERR_CHANNEL where the card's i has no response MACs, the channel has
+ * them already, or the level does not go with its own. */
 kf_code kf_secure_channel_begin_r_mac(kf_secure_channel *channel, uint8_t level, kf_view data,
                                       kf_buffer *wrapped, kf_exchange *ret_exchange) KF_MUST_USE;
 /* Appends END R-MAC SESSION, wrapped: the channel is back at the level from before. Unwrapping its answer
