@@ -8,6 +8,7 @@
 #include "bkmu/bkmu.h"
 #include "vault/audit_head_routes.h"
 #include "vault/key_routes.h"
+#include "vault/proposal_routes.h"
 #include "wire/health.h"
 #include "wire/json.h"
 
@@ -48,6 +49,52 @@ static kf_code post_keys(void *context, const kf_http_request *request, kf_http_
     KF_TRY(kf_key_route_act(&bkmu->front, request, response, &changed, error));
     if (changed) wake(bkmu);
     return KF_OK;
+}
+
+static kf_code act_on_proposal(void *context, kf_proposal_route route, const kf_http_request *request,
+                               kf_http_response *response, kf_error *error)
+{
+    const kf_bkmu *bkmu = context;
+    bool changed = false;
+    kf_code code = route(&bkmu->front, request, response, &changed, error);
+    if (changed) wake(bkmu);
+    return code;
+}
+
+static kf_code post_proposal(void *context, const kf_http_request *request, kf_http_response *response,
+                             kf_error *error)
+{
+    return act_on_proposal(context, kf_proposal_route_add, request, response, error);
+}
+
+static kf_code post_approval(void *context, const kf_http_request *request, kf_http_response *response,
+                             kf_error *error)
+{
+    return act_on_proposal(context, kf_proposal_route_approve, request, response, error);
+}
+
+static kf_code delete_proposal(void *context, const kf_http_request *request, kf_http_response *response,
+                               kf_error *error)
+{
+    return kf_proposal_route_withdraw(&((kf_bkmu *)context)->front, request, response, error);
+}
+
+static kf_code get_proposals(void *context, const kf_http_request *request, kf_http_response *response,
+                             kf_error *error)
+{
+    return kf_proposal_route_list(&((kf_bkmu *)context)->front, request, response, error);
+}
+
+static kf_code get_proposal(void *context, const kf_http_request *request, kf_http_response *response,
+                            kf_error *error)
+{
+    return kf_proposal_route_show(&((kf_bkmu *)context)->front, request, response, error);
+}
+
+static kf_code get_roster(void *context, const kf_http_request *request, kf_http_response *response,
+                          kf_error *error)
+{
+    return kf_proposal_route_roster(&((kf_bkmu *)context)->front, request, response, error);
 }
 
 static kf_code get_audit(void *context, const kf_http_request *request, kf_http_response *response,
@@ -248,6 +295,12 @@ const kf_http_route kf_bkmu_routes[] = {
     {"GET", "/v1/vault", OFFICER | AUDITOR, 0, get_vault},
     {"GET", "/v1/keys", OFFICER | AUDITOR | ADMINISTRATOR, 0, get_keys},
     {"POST", "/v1/keys", OFFICER, KF_KEY_ACT_BODY_MAX, post_keys},
+    {"GET", "/v1/roster", OFFICER | AUDITOR, 0, get_roster},
+    {"GET", "/v1/proposals", OFFICER | AUDITOR, 0, get_proposals},
+    {"POST", "/v1/proposals", OFFICER, KF_PROPOSAL_BODY_MAX, post_proposal},
+    {"GET", "/v1/proposals/{id}", OFFICER, 0, get_proposal},
+    {"DELETE", "/v1/proposals/{id}", OFFICER, 0, delete_proposal},
+    {"POST", "/v1/proposals/{id}/approvals", OFFICER, KF_APPROVAL_BODY_MAX, post_approval},
     {"GET", "/v1/kmus", OFFICER, 0, get_kmus},
     {"PUT", "/v1/kmus/{name}", OFFICER, 4096, put_kmu},
     {"POST", "/v1/key-blocks/missing", KF_PEER_BIT(KF_PEER_KMU), KF_KEY_EXCHANGE_BODY_MAX, post_missing},

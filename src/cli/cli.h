@@ -28,6 +28,9 @@
     X(audit, "audit", "read and verify the audit log of a unit")                                             \
     X(pki, "pki", "a private certificate authority: make it, issue, show")                                   \
     X(key, "key", "base keys: make, enter, list, send, back up")                                             \
+    X(officer, "officer", "the keys with which officers sign")                                               \
+    X(roster, "roster", "who the officers of a unit are")                                                    \
+    X(proposal, "proposal", "acts that one officer proposes and others approve")                             \
     X(operation, "operation", "ask for an operation by its name")                                            \
     X(terminal, "terminal", "enrol terminals and manage them at the issuing host")                           \
     X(number, "number", "manage the numbers that the issuing host gives out")                                \

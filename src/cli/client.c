@@ -20,6 +20,8 @@ static const cyaml_schema_field_t config_fields[] = {
     OPTIONAL_TEXT(certificate),
     OPTIONAL_TEXT(private_key),
     OPTIONAL_TEXT(vault_key),
+    OPTIONAL_TEXT(officer_key),
+    OPTIONAL_TEXT(officer_passphrase_file),
     OPTIONAL_TEXT(terminal_socket),
     CYAML_FIELD_END,
 };

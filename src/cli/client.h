@@ -7,6 +7,8 @@
  *     certificate: /etc/keyfill/officer.pem
  *     private_key: /etc/keyfill/officer.key
  *     vault_key: base64url                  the vault's public key, pinned
+ *     officer_key: /home/a/a.officer        the officer's own key, which signs; or pkcs11:URI
+ *     officer_passphrase_file: FILE         its passphrase; absent: typed
  *     terminal_socket: /run/keyfill/terminal.sock
  *
  * Every key may be absent; a command that needs one says so.
@@ -29,6 +31,8 @@ typedef struct kf_cli_config {
     char *certificate;
     char *private_key;
     char *vault_key;
+    char *officer_key;
+    char *officer_passphrase_file;
     char *terminal_socket;
 } kf_cli_config;
 

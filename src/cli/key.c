@@ -10,8 +10,8 @@
 #include "wire/http_client.h"
 #include "wire/json.h"
 
-#define BACKUP_FILE_MAX ((size_t)16 * 1024 * 1024)
 #define ARGON_TIMEOUT_MS 120000
+#define ACTS ((unsigned)KF_CLI_KEY_OFFICER | KF_CLI_KEY_KCV)
 
 kf_code kf_cli_key_post(const kf_cli *cli, const json_t *body, json_t **ret_answer, kf_error *error)
 {
@@ -27,13 +27,17 @@ static json_int_t number_in(const json_t *object, const char *member)
     return json_integer_value(json_object_get(object, member));
 }
 
-kf_code kf_cli_key_print(const kf_cli *cli, const json_t *answer, kf_error *error)
+void kf_cli_key_print_line(const json_t *key)
 {
-    if (cli->json) return kf_cli_print_json(answer, error);
-    const json_t *key = json_object_get(answer, "key");
     printf("%s/%s version %" JSON_INTEGER_FORMAT ": %s, KCV %s, revision %" JSON_INTEGER_FORMAT "\n",
            kf_cli_text(key, "purpose"), kf_cli_text(key, "category"), number_in(key, "version"),
            kf_cli_text(key, "state"), kf_cli_text(key, "kcv"), number_in(key, "revision"));
+}
+
+kf_code kf_cli_key_print(const kf_cli *cli, const json_t *answer, kf_error *error)
+{
+    if (cli->json) return kf_cli_print_json(answer, error);
+    kf_cli_key_print_line(json_object_get(answer, "key"));
     return KF_OK;
 }
 
@@ -41,23 +45,20 @@ static kf_code run_act(kf_cli *cli, const char *act, const kf_cli_key_usage *usa
                        kf_error *error)
 {
     kf_cli_key_options options;
-    KF_CLEANUP(kf_json_free) json_t *body = NULL;
-    KF_CLEANUP(kf_json_free) json_t *answer = NULL;
     KF_TRY(kf_cli_key_parse(cli, usage, argc, argv, &options, error));
-    KF_TRY(kf_cli_key_body(&options, act, &body, error));
-    KF_TRY(kf_cli_key_post(cli, body, &answer, error));
-    return kf_cli_key_print(cli, answer, error);
+    return kf_cli_key_run_act(cli, &options, act, error);
 }
 
 static kf_code key_generate(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
-    static const kf_cli_key_usage usage = {KF_CLI_KEY_NEW, NULL, "Makes a base key in the vault."};
+    static const kf_cli_key_usage usage = {KF_CLI_KEY_NEW | KF_CLI_KEY_OFFICER, NULL,
+                                           "Makes a base key in the vault."};
     return run_act(cli, "generate", &usage, argc, argv, error);
 }
 
 static kf_code key_rotate(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
-    static const kf_cli_key_usage usage = {KF_CLI_KEY_TARGET | KF_CLI_KEY_VALIDITY, NULL,
+    static const kf_cli_key_usage usage = {KF_CLI_KEY_TARGET | KF_CLI_KEY_VALIDITY | ACTS, NULL,
                                            "Makes the next version with the same policy; the one in force is "
                                            "deactivated: it proves what it made, and makes nothing new."};
     return run_act(cli, "rotate", &usage, argc, argv, error);
@@ -65,14 +66,14 @@ static kf_code key_rotate(kf_cli *cli, int argc, char **argv, kf_error *error)
 
 static kf_code key_suspend(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
-    static const kf_cli_key_usage usage = {KF_CLI_KEY_TARGET, NULL,
+    static const kf_cli_key_usage usage = {KF_CLI_KEY_TARGET | ACTS, NULL,
                                            "Stops all use of a base key until it is activated again."};
     return run_act(cli, "suspend", &usage, argc, argv, error);
 }
 
 static kf_code key_activate(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
-    static const kf_cli_key_usage usage = {KF_CLI_KEY_TARGET, NULL,
+    static const kf_cli_key_usage usage = {KF_CLI_KEY_TARGET | ACTS, NULL,
                                            "Takes a pre-active or suspended base key into use."};
     return run_act(cli, "activate", &usage, argc, argv, error);
 }
@@ -80,13 +81,14 @@ static kf_code key_activate(kf_cli *cli, int argc, char **argv, kf_error *error)
 static kf_code key_deactivate(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const kf_cli_key_usage usage = {
-        KF_CLI_KEY_TARGET, NULL, "Ends the making of new card keys; present ones can still be proven."};
+        KF_CLI_KEY_TARGET | ACTS, NULL,
+        "Ends the making of new card keys; present ones can still be proven."};
     return run_act(cli, "deactivate", &usage, argc, argv, error);
 }
 
 static kf_code key_destroy(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
-    static const kf_cli_key_usage usage = {KF_CLI_KEY_TARGET, NULL,
+    static const kf_cli_key_usage usage = {KF_CLI_KEY_TARGET | ACTS, NULL,
                                            "Wipes a base key, here and at units it was sent to. Cards under "
                                            "it can no longer be refilled or cleared."};
     return run_act(cli, "destroy", &usage, argc, argv, error);
@@ -108,7 +110,7 @@ static kf_code describe_peers(json_t *key)
     return kf_json_set_text(key, "other side", shown[0] != '\0' ? shown : "-");
 }
 
-static kf_code fetch_keys(const kf_cli *cli, json_t **ret_answer, kf_error *error)
+kf_code kf_cli_key_fetch(const kf_cli *cli, json_t **ret_answer, kf_error *error)
 {
     kf_cli_call call = {.method = "GET", .path = "/v1/keys"};
     KF_TRY(kf_cli_call_unit(cli, &call, ret_answer, error));
@@ -126,7 +128,7 @@ static kf_code key_list(kf_cli *cli, int argc, char **argv, kf_error *error)
     kf_cli_key_options options;
     KF_CLEANUP(kf_json_free) json_t *answer = NULL;
     KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));
-    KF_TRY(fetch_keys(cli, &answer, error));
+    KF_TRY(kf_cli_key_fetch(cli, &answer, error));
     if (cli->json) return kf_cli_print_json(answer, error);
     json_t *keys = json_object_get(answer, "keys");
     for (size_t i = 0; i < json_array_size(keys); i++)
@@ -150,7 +152,7 @@ static kf_code key_show(kf_cli *cli, int argc, char **argv, kf_error *error)
     kf_cli_key_options options;
     KF_CLEANUP(kf_json_free) json_t *answer = NULL;
     KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));
-    KF_TRY(fetch_keys(cli, &answer, error));
+    KF_TRY(kf_cli_key_fetch(cli, &answer, error));
     const json_t *keys = json_object_get(answer, "keys");
     size_t shown = 0;
     for (size_t i = 0; i < json_array_size(keys); i++) {
@@ -161,60 +163,6 @@ static kf_code key_show(kf_cli *cli, int argc, char **argv, kf_error *error)
     }
     if (shown == 0)
         return kf_fail(error, KF_ERR_NO_KEY, "there is no such base key; keyfill key list shows all");
-    return KF_OK;
-}
-
-static kf_code seal_passphrase(const kf_cli *cli, const kf_cli_key_options *options, json_t *body,
-                               kf_error *error)
-{
-    uint8_t box_public[KF_BOX_PUBLIC_SIZE];
-    KF_CLEANUP(kf_secret_free) kf_secret *passphrase = NULL;
-    KF_CLEANUP(kf_buffer_clear) kf_buffer sealed = KF_BUFFER_INIT;
-    KF_TRY(kf_cli_key_box(cli, box_public, error));
-    KF_TRY(kf_cli_secret_line(options->passphrase_file, "passphrase of the backup", &passphrase, error));
-    if (kf_secret_size(passphrase) < 12 || kf_secret_size(passphrase) > 256)
-        return kf_fail(error, KF_ERR_USAGE, "the backup's passphrase has %zu bytes: take 12 to 256",
-                       kf_secret_size(passphrase));
-    KF_TRY(kf_fail_plain(error, kf_key_passphrase_seal(box_public, passphrase, &sealed)));
-    return kf_fail_plain(error, kf_json_set_hex(body, "passphrase", kf_buffer_view(&sealed)));
-}
-
-static kf_code key_backup(kf_cli *cli, int argc, char **argv, kf_error *error)
-{
-    static const kf_cli_key_usage usage = {
-        KF_CLI_KEY_PASSPHRASE, "FILE",
-        "Writes all keys of the vault to a file, sealed under a passphrase of its own."};
-    kf_cli_key_options options;
-    KF_CLEANUP(kf_json_free) json_t *body = json_object();
-    KF_CLEANUP(kf_json_free) json_t *answer = NULL;
-    KF_CLEANUP(kf_buffer_clear) kf_buffer backup = KF_BUFFER_INIT;
-    KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));
-    KF_TRY(kf_fail_plain(error, kf_json_set_text(body, "act", "backup")));
-    KF_TRY(seal_passphrase(cli, &options, body, error));
-    KF_TRY(kf_cli_key_post(cli, body, &answer, error));
-    KF_TRY(kf_json_base64url(answer, "backup", BACKUP_FILE_MAX, &backup, error));
-    KF_TRY(kf_file_replace(options.word, kf_buffer_view(&backup), 0600, error));
-    if (!cli->json) printf("%zu bytes written to %s\n", backup.size, options.word);
-    return KF_OK;
-}
-
-static kf_code key_restore(kf_cli *cli, int argc, char **argv, kf_error *error)
-{
-    static const kf_cli_key_usage usage = {KF_CLI_KEY_PASSPHRASE, "FILE",
-                                           "Puts the keys of a backup into a vault that has none."};
-    kf_cli_key_options options;
-    KF_CLEANUP(kf_json_free) json_t *body = json_object();
-    KF_CLEANUP(kf_json_free) json_t *answer = NULL;
-    KF_CLEANUP(kf_buffer_clear) kf_buffer backup = KF_BUFFER_INIT;
-    KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));
-    KF_TRY(kf_file_read(options.word, BACKUP_FILE_MAX, &backup, error));
-    KF_TRY(kf_fail_plain(error, kf_json_set_text(body, "act", "restore")));
-    KF_TRY(kf_fail_plain(error, kf_json_set_base64url(body, "backup", kf_buffer_view(&backup))));
-    KF_TRY(seal_passphrase(cli, &options, body, error));
-    KF_TRY(kf_cli_key_post(cli, body, &answer, error));
-    if (cli->json) return kf_cli_print_json(answer, error);
-    printf("restored: %" JSON_INTEGER_FORMAT " keys, revision %" JSON_INTEGER_FORMAT "\n",
-           number_in(answer, "keys"), number_in(answer, "revision"));
     return KF_OK;
 }
 
@@ -299,8 +247,9 @@ kf_code kf_cli_key(kf_cli *cli, int argc, char **argv, kf_error *error)
         {"activate", "take into use", key_activate},
         {"deactivate", "make nothing new with it", key_deactivate},
         {"destroy", "wipe it", key_destroy},
-        {"backup", "write all keys to a sealed file", key_backup},
-        {"restore", "put a backup into an empty vault", key_restore},
+        {"backup", "write all keys to a sealed file", kf_cli_key_backup},
+        {"restore", "put a backup into an empty vault", kf_cli_key_restore},
+        {"export", "give out an exportable key as a key block", kf_cli_key_export},
         {"pull", "fetch what is missing from the base key management unit", key_pull},
         {"transport", "transport keys between two units", kf_cli_key_transport},
         {"unit", "key management units that keys are sent to", key_unit},

@@ -2,8 +2,8 @@
 #ifndef KEYFILL_CLI_KEY_H
 #define KEYFILL_CLI_KEY_H
 
-#include "cli/client.h"
-#include "vault/key_messages.h"
+#include "cli/proposal.h"
+#include "crypto/shamir.h"
 
 #define KF_CLI_PROFILES_MAX KF_KEY_PROFILES_MAX
 
@@ -37,17 +37,30 @@ typedef struct kf_cli_key_options {
     const char *url;
     const char *pair;
     bool disabled;
+    const char *kcv;
+    long shares;
+    long threshold;
+    bool from_shares;
+    const char *share_files[KF_SHAMIR_SHARES_MAX];
+    size_t share_file_count;
+    kf_cli_officer_options officer;
 } kf_cli_key_options;
 
 /* Which groups of options a command takes. */
 enum {
-    KF_CLI_KEY_TARGET = 1,     /* --purpose --category --version */
-    KF_CLI_KEY_NEW = 2,        /* --algorithm, --size, policy, validity */
-    KF_CLI_KEY_COMPONENTS = 4, /* --components --component-file --import --first */
-    KF_CLI_KEY_PASSPHRASE = 8, /* --passphrase-file */
-    KF_CLI_KEY_UNIT = 16,      /* --url --pair --disabled */
-    KF_CLI_KEY_VALIDITY = 32,  /* --valid-until */
-    KF_CLI_KEY_TRANSPORT = 64, /* --key-blocks */
+    KF_CLI_KEY_TARGET = 1,         /* --purpose --category --version */
+    KF_CLI_KEY_NEW = 2,            /* --algorithm, --size, policy, validity */
+    KF_CLI_KEY_COMPONENTS = 4,     /* --components --component-file --import --first */
+    KF_CLI_KEY_PASSPHRASE = 8,     /* --passphrase-file */
+    KF_CLI_KEY_UNIT = 16,          /* --url --pair --disabled */
+    KF_CLI_KEY_VALIDITY = 32,      /* --valid-until */
+    KF_CLI_KEY_OFFICER = 64,       /* --officer-key --officer-passphrase-file --officer */
+    KF_CLI_KEY_KCV = 128,          /* --kcv */
+    KF_CLI_KEY_PAIR = 256,         /* --pair */
+    KF_CLI_KEY_SHARES = 512,       /* --shares --threshold */
+    KF_CLI_KEY_PARTS = 2048,       /* --components --import --first */
+    KF_CLI_KEY_SHARE_FILES = 1024, /* --from-shares --share-file */
+    KF_CLI_KEY_TRANSPORT = 4096,   /* --key-blocks */
 };
 
 typedef struct kf_cli_key_usage {
@@ -65,7 +78,23 @@ kf_code kf_cli_key_body(const kf_cli_key_options *options, const char *act, json
                         kf_error *error) KF_MUST_USE;
 kf_code kf_cli_key_post(const kf_cli *cli, const json_t *body, json_t **ret_answer,
                         kf_error *error) KF_MUST_USE;
-/* One line for a key, or JSON. */
+/* GET /v1/keys; the answer has an array "keys". */
+kf_code kf_cli_key_fetch(const kf_cli *cli, json_t **ret_answer, kf_error *error) KF_MUST_USE;
+
+/* Does an act of POST /v1/keys, or, where an officer's key is named, proposes it; prints what came of it. */
+kf_code kf_cli_key_run_act(kf_cli *cli, const kf_cli_key_options *options, const char *act,
+                           kf_error *error) KF_MUST_USE;
+/* The act of a body as kf_cli_key_body makes it; `sealed` owns what it views. Where it is about a key that is
+ * there, version and KCV are settled by what the unit lists, so that the officers sign for that very key. */
+kf_code kf_cli_key_act_of(const kf_cli *cli, const kf_cli_key_options *options, const json_t *body,
+                          kf_buffer *sealed, kf_proposal_act *ret_act, kf_error *error) KF_MUST_USE;
+kf_code kf_cli_key_backup(kf_cli *cli, int argc, char **argv, kf_error *error);
+kf_code kf_cli_key_restore(kf_cli *cli, int argc, char **argv, kf_error *error);
+kf_code kf_cli_key_export(kf_cli *cli, int argc, char **argv, kf_error *error);
+
+/* One line for a key. */
+void kf_cli_key_print_line(const json_t *key);
+/* The key of an answer, or JSON. */
 kf_code kf_cli_key_print(const kf_cli *cli, const json_t *answer, kf_error *error) KF_MUST_USE;
 
 /* The vault's public key: as pinned in the configuration, which must be what the unit says; without a pin

@@ -18,7 +18,8 @@ typedef struct component_ceremony {
     kf_algorithm algorithm;
     size_t size;
     long components;
-    json_t *body; /* of every call, but for the component */
+    json_t *body;          /* of every call, but for the component */
+    kf_cli_signer officer; /* its key NULL: on the certificate's word */
 } component_ceremony;
 
 static kf_code settle_size(component_ceremony *ceremony, kf_error *error)
@@ -52,6 +53,7 @@ static kf_code settle_import(component_ceremony *ceremony, kf_error *error)
 static void end_ceremony(component_ceremony *ceremony)
 {
     kf_json_free(&ceremony->body);
+    kf_cli_signer_clear(&ceremony->officer);
 }
 
 static kf_code begin_ceremony(component_ceremony *ceremony, kf_error *error)
@@ -59,6 +61,10 @@ static kf_code begin_ceremony(component_ceremony *ceremony, kf_error *error)
     KF_TRY(kf_cli_key_body(ceremony->options, "import", &ceremony->body, error));
     KF_TRY(settle_size(ceremony, error));
     KF_TRY(settle_import(ceremony, error));
+    KF_TRY(kf_cli_signer_find(ceremony->cli, &ceremony->options->officer, &ceremony->officer, error));
+    /* Until officers have confirmed its KCV. */
+    if (ceremony->officer.key != NULL && ceremony->options->state == NULL)
+        KF_TRY(kf_fail_plain(error, kf_json_set_text(ceremony->body, "state", "pre-active")));
     KF_TRY(kf_fail_plain(error, kf_json_set_hex(ceremony->body, "import", KF_VIEW(ceremony->import_id))));
     KF_TRY(kf_fail_plain(error, kf_json_set_integer(ceremony->body, "components", ceremony->components)));
     return kf_cli_key_box(ceremony->cli, ceremony->box_public, error);
@@ -76,6 +82,28 @@ static kf_code compare_check_value(const component_ceremony *ceremony, const kf_
                    kf_kcv_show(own).text, stated);
 }
 
+/* A component is signed by the one officer who gives it; the vault takes each from another. */
+static kf_code propose_component(component_ceremony *ceremony, json_t **ret_answer, kf_error *error)
+{
+    kf_proposal_act act;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer sealed = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_json_free) json_t *answer = NULL;
+    KF_TRY(kf_cli_key_act_of(ceremony->cli, ceremony->options, ceremony->body, &sealed, &act, error));
+    KF_TRY(kf_cli_propose(ceremony->cli, &ceremony->officer, &act, kf_view_of("", 0), &answer, error));
+    json_t *result = json_object_get(answer, "result");
+    if (!json_is_object(result))
+        return kf_fail(error, KF_ERR_PEER, "the component was not taken: the proposal is %s",
+                       kf_cli_text(answer, "state"));
+    *ret_answer = json_incref(result);
+    return KF_OK;
+}
+
+static kf_code send_component(component_ceremony *ceremony, json_t **ret_answer, kf_error *error)
+{
+    if (ceremony->officer.key != NULL) return propose_component(ceremony, ret_answer, error);
+    return kf_cli_key_post(ceremony->cli, ceremony->body, ret_answer, error);
+}
+
 static kf_code enter_component(component_ceremony *ceremony, long number, const kf_secret *component,
                                json_t **ret_answer, kf_error *error)
 {
@@ -85,7 +113,7 @@ static kf_code enter_component(component_ceremony *ceremony, long number, const 
     KF_TRY(kf_fail_plain(error, kf_json_set_integer(ceremony->body, "component", number)));
     KF_TRY(kf_fail_plain(error, kf_json_set_hex(ceremony->body, "sealed", kf_buffer_view(&sealed))));
     KF_CLEANUP(kf_json_free) json_t *answer = NULL;
-    KF_TRY(kf_cli_key_post(ceremony->cli, ceremony->body, &answer, error));
+    KF_TRY(send_component(ceremony, &answer, error));
     KF_TRY(compare_check_value(ceremony, component, answer, error));
     if (!ceremony->cli->json)
         printf("component %ld of %ld: KCV %s\n", number, ceremony->components,
@@ -114,8 +142,9 @@ static kf_code enter_given(component_ceremony *ceremony, kf_error *error)
 {
     const kf_cli_key_options *options = ceremony->options;
     long first = options->first != 0 ? options->first : 1;
-    long count = options->component_file_count != 0 ? (long)options->component_file_count
-                                                    : ceremony->components - first + 1;
+    /* An officer has one component. */
+    long all = ceremony->officer.key != NULL ? 1 : ceremony->components - first + 1;
+    long count = options->component_file_count != 0 ? (long)options->component_file_count : all;
     if (count < 1 || first + count - 1 > ceremony->components)
         return kf_fail(error, KF_ERR_USAGE, "component %ld to %ld of a key of %ld", first, first + count - 1,
                        ceremony->components);
@@ -135,7 +164,7 @@ static kf_code enter_given(component_ceremony *ceremony, kf_error *error)
 kf_code kf_cli_key_import(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const kf_cli_key_usage usage = {
-        KF_CLI_KEY_NEW | KF_CLI_KEY_COMPONENTS, NULL,
+        KF_CLI_KEY_NEW | KF_CLI_KEY_COMPONENTS | KF_CLI_KEY_OFFICER, NULL,
         "Enters a base key as components that different people hold; the key is their exclusive or."};
     kf_cli_key_options options;
     KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));
@@ -167,7 +196,9 @@ static kf_code create_components(component_ceremony *ceremony, kf_error *error)
 {
     KF_CLEANUP(kf_json_free) json_t *answer = NULL;
     KF_CLEANUP(kf_json_free) json_t *shown = json_array();
-    for (long number = 1; number <= ceremony->components; number++) {
+    long first = ceremony->options->first != 0 ? ceremony->options->first : 1;
+    long last = ceremony->officer.key != NULL ? first : ceremony->components;
+    for (long number = first; number <= last; number++) {
         KF_CLEANUP(kf_secret_free) kf_secret *component = NULL;
         KF_TRY(kf_fail_plain(error, kf_random_secret(ceremony->size, &component)));
         kf_json_free(&answer);
@@ -179,7 +210,7 @@ static kf_code create_components(component_ceremony *ceremony, kf_error *error)
     }
     if (ceremony->cli->json)
         KF_TRY(kf_fail_plain(error, kf_json_set(answer, "components", json_incref(shown))));
-    return kf_cli_key_print(ceremony->cli, answer, error);
+    return show_progress(ceremony, answer, error);
 }
 
 static kf_code run_transport(kf_cli *cli, kf_cli_key_options *options, bool create, kf_error *error)
@@ -194,10 +225,10 @@ static kf_code run_transport(kf_cli *cli, kf_cli_key_options *options, bool crea
 static kf_code transport_create(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const kf_cli_key_usage usage = {
-        KF_CLI_KEY_TRANSPORT, "PAIR",
+        KF_CLI_KEY_PARTS | KF_CLI_KEY_OFFICER | KF_CLI_KEY_TRANSPORT, "PAIR",
         "Makes a transport key as two random components, enters it, and prints the components for two "
-        "people, who enter them at "
-        "the other unit (keyfill key transport enter PAIR). Compare the KCVs."};
+        "people, who enter them at the other unit (keyfill key transport enter PAIR). An officer "
+        "makes one of them, another officer the next (--import, --first). Compare the KCVs."};
     kf_cli_key_options options;
     KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));
     return run_transport(cli, &options, true, error);
@@ -206,7 +237,7 @@ static kf_code transport_create(kf_cli *cli, int argc, char **argv, kf_error *er
 static kf_code transport_enter(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const kf_cli_key_usage usage = {
-        KF_CLI_KEY_COMPONENTS | KF_CLI_KEY_TRANSPORT, "PAIR",
+        KF_CLI_KEY_COMPONENTS | KF_CLI_KEY_OFFICER | KF_CLI_KEY_TRANSPORT, "PAIR",
         "Enters the components of a transport key that was made at the other unit. Compare the KCVs."};
     kf_cli_key_options options;
     KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));

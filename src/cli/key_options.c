@@ -29,6 +29,11 @@ enum {
     KEY_URL,
     KEY_PAIR,
     KEY_DISABLED,
+    KEY_KCV,
+    KEY_SHARES,
+    KEY_THRESHOLD,
+    KEY_FROM_SHARES,
+    KEY_SHARE_FILE,
 };
 
 typedef struct grouped_option {
@@ -63,18 +68,31 @@ static const grouped_option all_options[] = {
     {KF_CLI_KEY_NEW, {"valid-from", KEY_VALID_FROM, "SECONDS", 0, "since 1970; default: at once", 2}},
     {KF_CLI_KEY_NEW | KF_CLI_KEY_VALIDITY,
      {"valid-until", KEY_VALID_UNTIL, "SECONDS", 0, "since 1970; default: without end", 2}},
-    {KF_CLI_KEY_COMPONENTS,
+    {KF_CLI_KEY_COMPONENTS | KF_CLI_KEY_PARTS,
      {"components", KEY_COMPONENTS, "N", 0, "of how many components the key is made (default: 2)", 3}},
     {KF_CLI_KEY_COMPONENTS,
      {"component-file", KEY_COMPONENT_FILE, "FILE", 0,
       "a component in hexadecimal (-: a line of standard input); several are possible; default: typed", 3}},
-    {KF_CLI_KEY_COMPONENTS, {"import", KEY_IMPORT, "ID", 0, "go on with an import that was begun", 3}},
-    {KF_CLI_KEY_COMPONENTS, {"first", KEY_FIRST, "N", 0, "which component is given first (default: 1)", 3}},
+    {KF_CLI_KEY_COMPONENTS | KF_CLI_KEY_PARTS,
+     {"import", KEY_IMPORT, "ID", 0, "go on with an import that was begun", 3}},
+    {KF_CLI_KEY_COMPONENTS | KF_CLI_KEY_PARTS,
+     {"first", KEY_FIRST, "N", 0, "which component is given first (default: 1)", 3}},
     {KF_CLI_KEY_PASSPHRASE,
      {"passphrase-file", KEY_PASSPHRASE_FILE, "FILE", 0,
       "the backup's passphrase (-: a line of standard input); default: typed", 3}},
+    {KF_CLI_KEY_SHARES,
+     {"shares", KEY_SHARES, "N", 0, "no passphrase, but N shares of one, for as many people", 3}},
+    {KF_CLI_KEY_SHARES, {"threshold", KEY_THRESHOLD, "M", 0, "how many of the shares open the backup", 3}},
+    {KF_CLI_KEY_SHARE_FILES, {"from-shares", KEY_FROM_SHARES, NULL, 0, "ask for shares", 3}},
+    {KF_CLI_KEY_SHARE_FILES,
+     {"share-file", KEY_SHARE_FILE, "FILE", 0, "a share (-: a line of standard input); several are possible",
+      3}},
     {KF_CLI_KEY_UNIT, {"url", KEY_URL, "URL", 0, "https://HOST:PORT of the key management unit", 3}},
-    {KF_CLI_KEY_UNIT, {"pair", KEY_PAIR, "NAME", 0, "name of the transport key shared with it", 3}},
+    {KF_CLI_KEY_UNIT | KF_CLI_KEY_PAIR,
+     {"pair", KEY_PAIR, "NAME", 0, "name of the transport key shared with the other side", 3}},
+    {KF_CLI_KEY_KCV,
+     {"kcv", KEY_KCV, "DIGITS", 0, "check value of the key that is meant (default: as the unit lists it)",
+      1}},
     {KF_CLI_KEY_UNIT, {"disabled", KEY_DISABLED, NULL, 0, "nothing is sent to it", 3}},
 };
 #define OPTION_COUNT (sizeof all_options / sizeof all_options[0])
@@ -93,6 +111,13 @@ static void add_file(kf_cli_key_options *options, const char *path, const struct
     if (options->component_file_count == KF_KEY_COMPONENTS_MAX)
         kf_cli_usage(state, "at most %d components are possible", KF_KEY_COMPONENTS_MAX);
     options->component_files[options->component_file_count++] = path;
+}
+
+static void add_share(kf_cli_key_options *options, const char *path, const struct argp_state *state)
+{
+    if (options->share_file_count == KF_SHAMIR_SHARES_MAX)
+        kf_cli_usage(state, "at most %d shares are possible", KF_SHAMIR_SHARES_MAX);
+    options->share_files[options->share_file_count++] = path;
 }
 
 static void add_profile(kf_cli_key_options *options, const char *digest, const struct argp_state *state)
@@ -116,6 +141,7 @@ static error_t parse_text(int key, const char *argument, kf_cli_key_options *opt
     case KEY_PASSPHRASE_FILE: options->passphrase_file = argument; return 0;
     case KEY_URL: options->url = argument; return 0;
     case KEY_PAIR: options->pair = argument; return 0;
+    case KEY_KCV: options->kcv = argument; return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
@@ -124,6 +150,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 {
     kf_cli_key_options *options = state->input;
     switch (key) {
+    case ARGP_KEY_INIT:
+        if (state->child_inputs != NULL) state->child_inputs[0] = &options->officer;
+        return 0;
     case KEY_VERSION: options->version = number_of(state, "version", argument, UINT32_MAX); return 0;
     case KEY_SIZE: options->size = number_of(state, "size", argument, 32); return 0;
     case KEY_LEAST_LEVEL: options->least_level = number_of(state, "least-level", argument, 0x33); return 0;
@@ -137,6 +166,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         options->components = number_of(state, "components", argument, KF_KEY_COMPONENTS_MAX);
         return 0;
     case KEY_FIRST: options->first = number_of(state, "first", argument, KF_KEY_COMPONENTS_MAX); return 0;
+    case KEY_SHARES: options->shares = number_of(state, "shares", argument, KF_SHAMIR_SHARES_MAX); return 0;
+    case KEY_THRESHOLD:
+        options->threshold = number_of(state, "threshold", argument, KF_SHAMIR_SHARES_MAX);
+        return 0;
+    case KEY_FROM_SHARES: options->from_shares = true; return 0;
+    case KEY_SHARE_FILE: add_share(options, argument, state); return 0;
     case KEY_CLEAR: options->clear_at_terminal = true; return 0;
     case KEY_NOT_EXPORTABLE: options->not_exportable = true; return 0;
     case KEY_BLOCKS: options->key_blocks = true; return 0;
@@ -167,7 +202,10 @@ kf_code kf_cli_key_parse(kf_cli *cli, const kf_cli_key_usage *usage, int argc, c
     kf_cli_key_options parsed;
     memset(&parsed, 0, sizeof parsed);
     parsed.word_name = usage->word_name;
-    const struct argp argp = {options, parse, usage->word_name, usage->about, NULL, NULL, NULL};
+    static const struct argp_child officer[] = {{&kf_cli_officer_argp, 0, NULL, 0}, {0}};
+    bool signs = (usage->groups & KF_CLI_KEY_OFFICER) != 0;
+    const struct argp argp = {options, parse, usage->word_name, usage->about, signs ? officer : NULL,
+                              NULL,    NULL};
     KF_TRY(kf_cli_parse(cli, &argp, argc, argv, &parsed, error));
     *ret_options = parsed;
     return KF_OK;

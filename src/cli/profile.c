@@ -1,11 +1,13 @@
 #include "vault/profile.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include <keyfill/hex.h>
 
 #include "base/file.h"
 #include "cli/named_thing.h"
+#include "cli/permit.h"
 #include "cli/words.h"
 #include "wire/json.h"
 
@@ -43,6 +45,35 @@ static kf_code list(kf_cli *cli, int argc, char **argv, kf_error *error)
     return KF_OK;
 }
 
+static kf_code propose_permit(kf_cli *cli, const kf_cli_permit_usage *usage, int argc, char **argv,
+                              kf_error *error)
+{
+    kf_cli_permit wanted;
+    kf_profile profile;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer text = KF_BUFFER_INIT;
+    KF_TRY(kf_cli_permit_parse(cli, usage, argc, argv, &wanted, error));
+    KF_TRY(read_profile(wanted.file, &text, &profile, error));
+    KF_TRY(kf_fail_plain(error, kf_text_copy(wanted.permit.name, sizeof wanted.permit.name, profile.name)));
+    memcpy(wanted.permit.digest, profile.digest, sizeof wanted.permit.digest);
+    return kf_cli_permit_propose(cli, &wanted, error);
+}
+
+static kf_code permit(kf_cli *cli, int argc, char **argv, kf_error *error)
+{
+    static const kf_cli_permit_usage usage = {
+        KF_PERMIT_PROFILE, true, "FILE",
+        "Proposes to officers that the vault follows the profile in FILE, as it is."};
+    return propose_permit(cli, &usage, argc, argv, error);
+}
+
+static kf_code forbid(kf_cli *cli, int argc, char **argv, kf_error *error)
+{
+    static const kf_cli_permit_usage usage = {
+        KF_PERMIT_PROFILE, false, "FILE",
+        "Proposes to officers that the vault no longer follows the profile in FILE."};
+    return propose_permit(cli, &usage, argc, argv, error);
+}
+
 static kf_code check(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     kf_cli_words words = {.about = "Reads the profile in FILE as the vault would, and says what it is. Asks "
@@ -71,6 +102,8 @@ kf_code kf_cli_profile(kf_cli *cli, int argc, char **argv, kf_error *error)
     static const kf_cli_command commands[] = {
         {"put", "put a profile", put},
         {"list", "list profiles with their digests", list},
+        {"permit", "propose that the vault follows one", permit},
+        {"forbid", "propose that it no longer does", forbid},
         {"check", "read a profile here, without a unit", check},
     };
     return kf_cli_dispatch(cli, commands, sizeof commands / sizeof commands[0],

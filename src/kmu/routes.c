@@ -8,6 +8,7 @@
 #include "kmu/requests.h"
 #include "vault/audit_head_routes.h"
 #include "vault/key_routes.h"
+#include "vault/proposal_routes.h"
 #include "wire/health.h"
 #include "wire/json.h"
 
@@ -36,18 +37,69 @@ static kf_code handle_key_list(void *context, const kf_http_request *request, kf
     return kf_key_route_list(&((kf_kmu *)context)->front, request, response, error);
 }
 
+/* The act is done whatever becomes of the copy: whoever is told otherwise does it again. */
+static void mirror(kf_kmu *kmu)
+{
+    kf_error reason = {KF_OK, ""};
+    if (kf_kmu_mirror_keys(kmu, &reason) != KF_OK)
+        kf_log(KF_LOG_WARNING, "the table of base keys is older than the vault's: %s",
+               kf_error_text(&reason));
+}
+
 static kf_code handle_key_act(void *context, const kf_http_request *request, kf_http_response *response,
                               kf_error *error)
 {
     kf_kmu *kmu = context;
     bool changed = false;
     KF_TRY(kf_key_route_act(&kmu->front, request, response, &changed, error));
-    /* The act is done whatever becomes of the copy: whoever is told otherwise does it again. */
-    kf_error reason = {KF_OK, ""};
-    if (changed && kf_kmu_mirror_keys(kmu, &reason) != KF_OK)
-        kf_log(KF_LOG_WARNING, "the table of base keys is older than the vault's: %s",
-               kf_error_text(&reason));
+    if (changed) mirror(kmu);
     return KF_OK;
+}
+
+static kf_code act_on_proposal(void *context, kf_proposal_route route, const kf_http_request *request,
+                               kf_http_response *response, kf_error *error)
+{
+    kf_kmu *kmu = context;
+    bool changed = false;
+    kf_code code = route(&kmu->front, request, response, &changed, error);
+    if (changed) mirror(kmu);
+    return code;
+}
+
+static kf_code handle_proposal_add(void *context, const kf_http_request *request, kf_http_response *response,
+                                   kf_error *error)
+{
+    return act_on_proposal(context, kf_proposal_route_add, request, response, error);
+}
+
+static kf_code handle_proposal_approve(void *context, const kf_http_request *request,
+                                       kf_http_response *response, kf_error *error)
+{
+    return act_on_proposal(context, kf_proposal_route_approve, request, response, error);
+}
+
+static kf_code handle_proposal_withdraw(void *context, const kf_http_request *request,
+                                        kf_http_response *response, kf_error *error)
+{
+    return kf_proposal_route_withdraw(&((kf_kmu *)context)->front, request, response, error);
+}
+
+static kf_code handle_proposal_list(void *context, const kf_http_request *request, kf_http_response *response,
+                                    kf_error *error)
+{
+    return kf_proposal_route_list(&((kf_kmu *)context)->front, request, response, error);
+}
+
+static kf_code handle_proposal_show(void *context, const kf_http_request *request, kf_http_response *response,
+                                    kf_error *error)
+{
+    return kf_proposal_route_show(&((kf_kmu *)context)->front, request, response, error);
+}
+
+static kf_code handle_roster(void *context, const kf_http_request *request, kf_http_response *response,
+                             kf_error *error)
+{
+    return kf_proposal_route_roster(&((kf_kmu *)context)->front, request, response, error);
 }
 
 static kf_code handle_key_block(void *context, const kf_http_request *request, kf_http_response *response,
@@ -128,6 +180,12 @@ const kf_http_route kf_kmu_routes[] = {
     {"GET", "/v1/vault", OFFICER | AUDITOR, 0, handle_vault},
     {"GET", "/v1/keys", OFFICER | AUDITOR | ADMINISTRATOR, 0, handle_key_list},
     {"POST", "/v1/keys", OFFICER, KF_KEY_ACT_BODY_MAX, handle_key_act},
+    {"GET", "/v1/roster", OFFICER | AUDITOR, 0, handle_roster},
+    {"GET", "/v1/proposals", OFFICER | AUDITOR, 0, handle_proposal_list},
+    {"POST", "/v1/proposals", OFFICER, KF_PROPOSAL_BODY_MAX, handle_proposal_add},
+    {"GET", "/v1/proposals/{id}", OFFICER, 0, handle_proposal_show},
+    {"DELETE", "/v1/proposals/{id}", OFFICER, 0, handle_proposal_withdraw},
+    {"POST", "/v1/proposals/{id}/approvals", OFFICER, KF_APPROVAL_BODY_MAX, handle_proposal_approve},
     {"POST", "/v1/key-blocks", BKMU, KF_KEY_EXCHANGE_BODY_MAX, handle_key_block},
     {"POST", "/v1/key-pull", OFFICER, KF_SMALL_BODY_MAX, handle_key_pull},
     {"GET", "/v1/audit", AUDITOR, 0, handle_audit},

@@ -7,6 +7,7 @@
 
 #include "vault/key_messages.h"
 #include "vault/key_peers.h"
+#include "vault/proposal_store.h"
 #include "vault/receipt.h"
 
 enum { OPTION_DESCRIPTOR = 256, OPTION_DEVELOPMENT };
@@ -50,6 +51,7 @@ kf_code kf_front_open_records(kf_front *front, const char *url, const kf_migrati
     KF_TRY(kf_database_open(url, &front->database, error));
     KF_TRY(kf_database_migrate(front->database, &kf_audit_migrations, error));
     KF_TRY(kf_database_migrate(front->database, &kf_key_peers_migrations, error));
+    KF_TRY(kf_database_migrate(front->database, &kf_proposals_migrations, error));
     KF_TRY(kf_database_migrate(front->database, own, error));
     return kf_front_resume(front, error);
 }

@@ -247,3 +247,19 @@ kf_code kf_key_entry_to_json(const kf_key_entry *entry, json_t **ret_json)
     json = NULL;
     return KF_OK;
 }
+
+kf_code kf_key_act_answer_to_json(const kf_key_act_request *request, const kf_key_act_answer *answer,
+                                  json_t *json)
+{
+    if (request->act == KF_KEY_IMPORT) {
+        json_t *present = json_array();
+        KF_TRY(kf_json_set(json, "present", present));
+        for (unsigned i = 0; i < KF_KEY_COMPONENTS_MAX; i++)
+            if ((answer->present >> i & 1U) != 0) KF_TRY(kf_json_append(present, json_integer(i + 1)));
+        KF_TRY(kf_json_set_text(json, "component_kcv", kf_kcv_show(answer->component_kcv).text));
+    }
+    if (!answer->complete) return KF_OK;
+    json_t *key = NULL;
+    KF_TRY(kf_key_entry_to_json(&answer->entry, &key));
+    return kf_json_set(json, "key", key);
+}

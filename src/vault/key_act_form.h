@@ -16,6 +16,9 @@
 kf_code kf_key_act_form_read(const json_t *body, kf_buffer *sealed, kf_key_act_request *ret_request,
                              kf_error *error) KF_MUST_USE;
 
+/* Sets the members of an act's answer in `json`. */
+kf_code kf_key_act_answer_to_json(const kf_key_act_request *request, const kf_key_act_answer *answer,
+                                  json_t *json) KF_MUST_USE;
 kf_code kf_key_entry_to_json(const kf_key_entry *entry, json_t **ret_json) KF_MUST_USE;
 
 #endif

@@ -118,22 +118,6 @@ static kf_code route_restore(const kf_front *front, const kf_http_request *reque
     return answer_status(&answer, response, error);
 }
 
-static kf_code set_act_answer(const kf_key_act_request *request, const kf_key_act_answer *answer,
-                              json_t *json)
-{
-    if (request->act == KF_KEY_IMPORT) {
-        json_t *present = json_array();
-        KF_TRY(kf_json_set(json, "present", present));
-        for (unsigned i = 0; i < KF_KEY_COMPONENTS_MAX; i++)
-            if ((answer->present >> i & 1U) != 0) KF_TRY(kf_json_append(present, json_integer(i + 1)));
-        KF_TRY(kf_json_set_text(json, "component_kcv", kf_kcv_show(answer->component_kcv).text));
-    }
-    if (!answer->complete) return KF_OK;
-    json_t *key = NULL;
-    KF_TRY(kf_key_entry_to_json(&answer->entry, &key));
-    return kf_json_set(json, "key", key);
-}
-
 static kf_code route_change(const kf_front *front, const kf_http_request *request, kf_http_response *response,
                             bool *ret_changed, kf_error *error)
 {
@@ -151,7 +135,7 @@ static kf_code route_change(const kf_front *front, const kf_http_request *reques
     KF_TRY(kf_fail_plain(error, kf_key_act_answer_take(&cursor, &done)));
     *ret_changed = done.complete;
     response->json = json_object();
-    return kf_fail_plain(error, set_act_answer(&wanted, &done, response->json));
+    return kf_fail_plain(error, kf_key_act_answer_to_json(&wanted, &done, response->json));
 }
 
 kf_code kf_key_route_act(const kf_front *front, const kf_http_request *request, kf_http_response *response,

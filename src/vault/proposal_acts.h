@@ -13,7 +13,7 @@ bool kf_vault_has_roster(const kf_key_store *keys);
 /* Seals the first roster, from a founding file's text. KF_ERR_CONFLICT where there is one already. */
 kf_code kf_vault_found_roster(kf_key_store *keys, kf_view text, kf_error *error) KF_MUST_USE;
 
-/* KF_OK where an act may be done on the word of a certificate alone: without a roster. Else
+/* KF_OK where an act may be done on the word of a certificate alone: in development, without a roster. Else
  * KF_ERR_OFFICERS with what to do. */
 kf_code kf_vault_certificate_suffices(const kf_vault *vault, kf_error *error) KF_MUST_USE;
 

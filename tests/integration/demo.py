@@ -139,7 +139,7 @@ def register(site):
     site.register("security-domain", "cn-demo", prefixes=("86138", "86139"), iccid_prefixes=("898600",))
     site.keyfill("number", "add", "--first", NUMBER_POOL[0], "--last", NUMBER_POOL[1], config="administrator-host")
     cap = cards.cap_file(site.path("transit.cap"), bytes.fromhex("F000000001"), [bytes.fromhex("F00000000101")], padding=600)
-    site.keyfill("module", "put", "transit", str(cap), config="administrator-kmu")
+    site.put_module("transit", cap)
     return {}
 
 

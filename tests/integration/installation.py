@@ -27,6 +27,9 @@ TOKEN_MODULE = "/usr/lib/softhsm/libsofthsm2.so"
 USERS = {"bkmu-front": 64001, "bkmu-vault": 64002, "kmu-front": 64003, "kmu-vault": 64004, "host": 64005, "terminal": 64006,
          "bkmu-hsm": 64007, "kmu-hsm": 64008}
 
+# Officers of both units, and the configurations with which each calls: officer-kmu, officer2-kmu …
+OFFICERS = {"officer": "alice", "officer2": "carol", "officer3": "dora"}
+
 DOMAIN_AID = "A00000015153504B4601"  # of profiles/security-domain*.yaml
 
 DEADLINE = 60.0  # seconds for anything that is waited for
@@ -220,15 +223,26 @@ class Site:
         self.ports = {"bkmu": bkmu, "kmu": kmu, "host": host}
         self.keyfill("pki", "init", str(self.path("pki")))
         ca = self.write("ca.pem", self.path("pki", "ca.pem").read_text(encoding="utf-8"))
-        self.lay_out_unit("bkmu", "central", ca, development)
-        self.lay_out_unit("kmu", "main", ca, development,
+        roster = None if development else self.make_officers()
+        self.lay_out_unit("bkmu", "central", ca, roster)
+        self.lay_out_unit("kmu", "main", ca, roster,
                           f"bkmu: https://127.0.0.1:{bkmu}\nbkmu_name: central\npair: main\n")
         self.lay_out_host(ca)
         self.lay_out_terminal(ca)
         self.lay_out_clients(ca)
         self.save()
 
-    def lay_out_unit(self, unit, name, ca, development, more=""):
+    def make_officers(self):
+        """Each officer's own key; returns the founding roster."""
+        lines = ["quorum keys 2\n", "quorum roster 2\n"]
+        for name in OFFICERS.values():
+            passphrase = self.write(f"clients/{name}.passphrase", f"a passphrase of {name}, for tests only\n", mode=0o600)
+            lines.append(self.keyfill("officer", "new", name, "--out", str(self.path("clients", f"{name}.officer")),
+                                      "--officer-passphrase-file", str(passphrase)).stdout)
+        return "".join(lines)
+
+    def lay_out_unit(self, unit, name, ca, roster, more=""):
+        """`roster` None: a unit of development, where a certificate's word suffices."""
         front, vault = USERS[f"{unit}-front"], USERS[f"{unit}-vault"]
         self.issue(unit, name, front, unit)
         records = self.make_folder(f"{unit}/records", front)
@@ -242,13 +256,14 @@ private_key: {self.path(unit, unit)}.key
 database: sqlite:{records}/{unit}.db
 log_level: debug
 {more}""")
-        self.write(f"{unit}/monitor.yaml", f"""development: {'true' if development else 'false'}
+        founding = "" if roster is None else f"  roster: {self.write(f'{unit}/roster', roster)}\n"
+        self.write(f"{unit}/monitor.yaml", f"""development: {'true' if roster is None else 'false'}
 programs: {self.programs()}
 vault:
   user: "{vault}"
   directory: {keys}
   passphrase_file: {self.path(unit, 'passphrase')}
-front:
+{founding}front:
   user: "{front}"
   config: {self.path(unit, 'front.yaml')}
 {self.lay_out_token(unit) if self.hsm else ''}""")
@@ -322,25 +337,37 @@ log_level: debug
 """)
 
     def lay_out_clients(self, ca):
-        for role, name in (("officer", "alice"), ("auditor", "ulla"), ("administrator", "bob")):
+        for role, name in (("auditor", "ulla"), ("administrator", "bob")):
             self.issue(role, name, 0, f"clients/{role}")
             for unit, port in self.ports.items():
                 self.write_client(f"{role}-{unit}", unit, port, ca, role)
+        for folder, name in OFFICERS.items():
+            self.issue("officer", name, 0, f"clients/{folder}")
+            for unit, port in self.ports.items():
+                self.write_officer(folder, unit, port)
         self.write("clients/terminal.yaml", f"terminal_socket: {self.path('terminal', 'terminal.sock')}\n")
 
-    def write_client(self, name, unit, port, ca, role, more=""):
+    def write_client(self, name, unit, port, ca, role, more="", folder=None):
         self.write(f"clients/{name}.yaml", f"""url: https://127.0.0.1:{port}
 role: {unit}
 ca: {ca}
-certificate: {self.path('clients', role, role)}.pem
-private_key: {self.path('clients', role, role)}.key
+certificate: {self.path('clients', folder or role, role)}.pem
+private_key: {self.path('clients', folder or role, role)}.key
 {more}""")
+
+    def write_officer(self, folder, unit, port, more=""):
+        """What an officer calls with; where officers have keys, each act is signed."""
+        name = OFFICERS[folder]
+        if self.path("clients", f"{name}.officer").exists():
+            more += f"officer_key: {self.path('clients', name)}.officer\nofficer_passphrase_file: {self.path('clients', name)}.passphrase\n"
+        self.write_client(f"{folder}-{unit}", unit, port, self.path("ca.pem"), "officer", more, folder)
 
     def pin_vaults(self):
         """An officer's configuration names the public key of the vault that components are sealed to."""
         for unit in ("bkmu", "kmu"):
             key = self.path(unit, "keys", "vault.pub").read_text(encoding="utf-8").strip()
-            self.write_client(f"officer-{unit}", unit, self.ports[unit], self.path("ca.pem"), "officer", f"vault_key: {key}\n")
+            for folder in OFFICERS:
+                self.write_officer(folder, unit, self.ports[unit], f"vault_key: {key}\n")
 
     # -- running --
 
@@ -396,39 +423,74 @@ private_key: {self.path('clients', role, role)}.key
 
     # -- keys and what the units know --
 
+    def approve(self, identifier, unit, officer="officer2"):
+        """Another officer signs, and it is done. Returns what came of it."""
+        done = self.keyfill_json("proposal", "approve", identifier, "--yes", config=f"{officer}-{unit}")
+        if done["state"] != "done":
+            raise Failure(f"proposal {identifier} is {done['state']} after it was approved: {done}")
+        return done.get("result", {})
+
+    def agree(self, *arguments, unit, officers=("officer", "officer2")):
+        """An act that one officer proposes and another approves. Returns what came of it."""
+        proposed = self.keyfill_json(*arguments, config=f"{officers[0]}-{unit}")
+        return self.approve(proposed["id"], unit, officers[1])
+
+    def give_components(self, unit, command, parts):
+        """Each component by another officer; `parts` holds digits, or None for one that the program makes. Returns the answers."""
+        answers = []
+        for index, (folder, digits) in enumerate(zip(OFFICERS, parts, strict=False)):
+            arguments = list(command)
+            if digits is not None:
+                arguments += ["--component-file", str(self.write(f"clients/component-{index}", digits + "\n", mode=0o600))]
+            if answers:
+                arguments += ["--import", answers[0]["import"], "--first", str(index + 1)]
+            answers.append(self.keyfill_json(*arguments, config=f"{folder}-{unit}"))
+            self.path(f"clients/component-{index}").unlink(missing_ok=True)
+        return answers
+
+    def activate(self, key, unit):
+        """A key of components is taken into use once officers have confirmed its KCV."""
+        return self.agree("key", "activate", "--purpose", key["purpose"], "--category", key["category"], "--version", str(key["version"]),
+                          "--kcv", key["kcv"], unit=unit)
+
+    def exchange_transport_key(self, pair="main"):
+        """Two components made at the base key management unit by two officers, entered at the key management unit by two officers."""
+        made = self.give_components("bkmu", ("key", "transport", "create", pair), (None, None))
+        digits = [answer["components"][0] for answer in made]
+        entered = self.give_components("kmu", ("key", "transport", "enter", pair), digits)
+        if made[-1]["key"]["kcv"] != entered[-1]["key"]["kcv"]:
+            raise Failure(f"the units have different transport keys: {made[-1]} and {entered[-1]}")
+        self.activate(made[-1]["key"], "bkmu")
+        self.activate(entered[-1]["key"], "kmu")
+        return {"kcv": made[-1]["key"]["kcv"]}
+
     def make_transport_key(self, pair="main"):
-        """Made at the base key management unit, its two components entered at the key management unit by two people."""
-        made = self.keyfill_json("key", "transport", "create", pair, config="officer-bkmu")
-        files = []
-        for index, digits in enumerate(made["components"]):
-            files += ["--component-file", str(self.write(f"clients/component-{index}", digits + "\n", mode=0o600))]
-        entered = self.keyfill_json("key", "transport", "enter", pair, *files, config="officer-kmu")
-        if made["key"]["kcv"] != entered["key"]["kcv"]:
-            raise Failure(f"the units have different transport keys: {made} and {entered}")
-        for index in range(len(made["components"])):
-            self.path(f"clients/component-{index}").unlink()
+        """The same, and the key management unit is registered: keys are pushed from now on."""
+        made = self.exchange_transport_key(pair)
         self.keyfill("key", "unit", "put", "main", "--url", f"https://127.0.0.1:{self.ports['kmu']}", "--pair", pair,
                      config="officer-bkmu")
-        return {"kcv": made["key"]["kcv"]}
+        return made
 
     def generate_key(self, purpose, category, line, *more, unit="bkmu"):
-        return self.keyfill_json("key", "generate", "--purpose", purpose, "--category", category, "--diversification", line, *more,
-                                 config=f"officer-{unit}")
+        return self.agree("key", "generate", "--purpose", purpose, "--category", category, "--diversification", line, *more, unit=unit)
 
     def import_key(self, purpose, category, line, parts, *more, unit="bkmu"):
-        files = []
-        for index, digits in enumerate(parts):
-            files += ["--component-file", str(self.write(f"clients/component-{index}", digits + "\n", mode=0o600))]
-        imported = self.keyfill_json("key", "import", "--purpose", purpose, "--category", category, "--diversification", line,
-                                     "--components", str(len(parts)), *files, *more, config=f"officer-{unit}")
-        for index in range(len(parts)):
-            self.path(f"clients/component-{index}").unlink()
-        return imported
+        command = ("key", "import", "--purpose", purpose, "--category", category, "--diversification", line, "--components", str(len(parts)),
+                   *more)
+        return self.activate(self.give_components(unit, command, parts)[-1]["key"], unit)
+
+    def put_module(self, name, file):
+        """Registered by an administrator, permitted by officers."""
+        registered = self.keyfill_json("module", "put", name, str(file), config="administrator-kmu")
+        self.agree("module", "permit", name, str(file), unit="kmu")
+        return registered
 
     def register(self, profile, category, prefixes=(), iccid_prefixes=(), profile_text=None):
         """A profile of profiles/, or the given text, and a category that follows it."""
         text = profile_text or (ROOT / "profiles" / f"{profile}.yaml").read_text(encoding="utf-8")
-        self.keyfill("profile", "put", str(self.write(f"{profile}.yaml", text)), config="administrator-kmu")
+        file = str(self.write(f"{profile}.yaml", text))
+        self.keyfill("profile", "put", file, config="administrator-kmu")
+        self.agree("profile", "permit", file, unit="kmu")
         numbers = "".join(f'\n    - "{prefix}"' for prefix in prefixes) or " []"
         iccids = "".join(f'\n    - "{prefix}"' for prefix in iccid_prefixes) or " []"
         category_file = self.write(f"category-{category}.yaml", f"""name: {category}

@@ -88,7 +88,7 @@ iccid:
 """)
         site.keyfill("category", "put", str(site.path(f"category-{CHECKED}.yaml")), config="administrator-kmu")
         self.cap = cards.cap_file(site.path("transit.cap"), bytes.fromhex("F000000001"), [bytes.fromhex("F00000000101")], padding=300)
-        site.keyfill("module", "put", "transit", str(self.cap), config="administrator-kmu")
+        site.put_module("transit", self.cap)
         self.insert(1)
         self.must("fill", "--number", NUMBER)
         self.insert(2)
@@ -366,7 +366,7 @@ def check_modules(bench, check):
             database.execute("UPDATE modules SET content = ? WHERE name = 'transit'", (other.read_bytes(),))
         with bench.unchanged():
             bench.fails(("app", "load", "transit"), "KF_ERR_MODULE", "transit", "hash", "register it again")
-        site.keyfill("module", "put", "transit", str(bench.cap), config="administrator-kmu")
+        site.put_module("transit", bench.cap)
         bench.must("app", "load", "transit")
         bench.must("app", "delete", "transit")
 
@@ -507,11 +507,7 @@ def check_certificates(bench, check):
 
 def check_key_blocks(bench, check):
     site = bench.site
-    made = site.keyfill_json("key", "transport", "create", "main", config="officer-bkmu")
-    files = []
-    for index, digits in enumerate(made["components"]):
-        files += ["--component-file", str(site.write(f"clients/part-{index}", digits + "\n", mode=0o600))]
-    site.keyfill("key", "transport", "enter", "main", *files, config="officer-kmu")
+    site.exchange_transport_key()
     # Registered where nobody listens: nothing is pushed, and the message is there to be altered.
     site.keyfill("key", "unit", "put", "relay", "--url", "https://127.0.0.1:1", "--pair", "main", config="officer-bkmu")
     site.generate_key("payment", "block-test", cards.PAYMENT_LINE)

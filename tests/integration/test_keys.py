@@ -37,8 +37,23 @@ class Workplace:
     def same_on_both(self):
         installation.wait_until("both units to have the same keys", lambda: self.check_values("bkmu") == self.check_values("kmu"))
 
-    def act(self, *arguments, unit="bkmu"):
+    def ask(self, *arguments, unit="bkmu"):
+        """What one officer does alone."""
         return self.site.keyfill_json("key", *arguments, config=f"officer-{unit}")
+
+    def act(self, *arguments, unit="bkmu"):
+        """What one officer proposes and another approves."""
+        return self.site.agree("key", *arguments, unit=unit)
+
+    def act_refused(self, *arguments, unit, because):
+        """What one officer proposes and the vault refuses, once another has approved it."""
+        proposed = self.ask(*arguments, unit=unit)
+        done = self.site.keyfill("proposal", "approve", proposed["id"], "--yes", "--json", config=f"officer2-{unit}", check=False)
+        problem = json.loads(done.stdout)
+        checks.same((done.returncode, problem.get("type")), (1, f"urn:keyfill:error:{because}"), f"refusal ({problem.get('detail')})")
+        shown = self.site.keyfill_json("proposal", "show", proposed["id"], config=f"officer-{unit}")
+        checks.same((shown["state"], shown["message"]), ("refused", problem["detail"]), "the proposal")
+        return problem["detail"]
 
     def refused(self, *arguments, unit, because, status=1):
         done = self.site.keyfill("key", *arguments, "--json", config=f"officer-{unit}", check=False)
@@ -47,7 +62,7 @@ class Workplace:
         return problem["detail"]
 
     def unit_row(self):
-        return self.act("unit", "list")["kmus"][0]
+        return self.ask("unit", "list")["kmus"][0]
 
     def put_unit(self, port=None, *more):
         self.site.keyfill("key", "unit", "put", "main", "--url", f"https://127.0.0.1:{port or self.site.ports['kmu']}", "--pair", "main",
@@ -72,10 +87,14 @@ def transport(work, check):
     site = work.site
 
     with check("components of another transport key at the key management unit: nothing is taken over, and both sides say why"):
-        made = work.act("transport", "create", "main")
-        wrong = [os.urandom(32).hex().upper() for _ in made["components"]]
-        entered = work.act("transport", "enter", "main", *components_of(site, wrong), unit="kmu")
-        checks.different(entered["key"]["kcv"], made["key"]["kcv"], "KCV of the transport key")
+        made = site.give_components("bkmu", ("key", "transport", "create", "main"), (None, None))
+        components = [answer["components"][0] for answer in made]
+        site.activate(made[-1]["key"], "bkmu")
+        wrong = [os.urandom(32).hex().upper() for _ in components]
+        entered = site.give_components("kmu", ("key", "transport", "enter", "main"), wrong)[-1]
+        checks.different(entered["key"]["kcv"], made[-1]["key"]["kcv"], "KCV of the transport key")
+        checks.same(entered["key"]["state"], "pre-active", "state before the KCVs were compared")
+        site.activate(entered["key"], "kmu")
         work.put_unit()
         work.act("generate", "--purpose", "payment", "--category", "default", "--diversification", cards.PAYMENT_LINE)
         installation.wait_until("the push to be refused", lambda: work.unit_row()["last_error"] != "")
@@ -85,8 +104,9 @@ def transport(work, check):
 
     with check("entered anew, with the KCV that both show, it brings the keys over"):
         work.act("destroy", "--purpose", "transport", "--category", "main", unit="kmu")
-        entered = work.act("transport", "enter", "main", *components_of(site, made["components"]), unit="kmu")
-        checks.same(entered["key"]["kcv"], made["key"]["kcv"], "KCV of the transport key")
+        entered = site.give_components("kmu", ("key", "transport", "enter", "main"), components)[-1]
+        checks.same(entered["key"]["kcv"], made[-1]["key"]["kcv"], "KCV of the transport key")
+        site.activate(entered["key"], "kmu")
         work.put_unit()
         work.same_on_both()
         checks.same(len(work.keys("kmu")), 1, "number of keys")
@@ -97,17 +117,13 @@ def ceremony(work, check):
 
     with check("components entered by several people one after the other: a KCV of each and of the whole, the right one"):
         key, parts = cards.components(3)
-        files = components_of(site, parts)
-        first = work.act("import", "--purpose", "payment", "--category", "cn-north", "--diversification", cards.PAYMENT_LINE, "--components",
-                         "3", *files[:2])
-        checks.same((first["component_kcv"], first.get("key")), (kcv_of(parts[0]), None), "after the first component")
-        checks.that(("payment", "cn-north", 1) not in work.keys("bkmu"), "the key is there before it is whole")
-        going_on = ["import", "--purpose", "payment", "--category", "cn-north", "--diversification", cards.PAYMENT_LINE, "--components", "3",
-                    "--import", first["import"]]
-        second = work.act(*going_on, "--first", "2", *files[2:4])
-        checks.same(second["component_kcv"], kcv_of(parts[1]), "KCV of the second component")
-        third = work.act(*going_on, "--first", "3", *files[4:])
+        command = ("key", "import", "--purpose", "payment", "--category", "cn-north", "--diversification", cards.PAYMENT_LINE, "--components", "3")
+        first, second, third = site.give_components("bkmu", command, parts)
+        checks.same((first["component_kcv"], first["present"], first.get("key")), (kcv_of(parts[0]), [1], None), "after the first component")
+        checks.same((second["component_kcv"], second["present"], second.get("key")), (kcv_of(parts[1]), [1, 2], None), "after the second")
         checks.same((third["component_kcv"], third["key"]["kcv"]), (kcv_of(parts[2]), kcv_of(key)), "KCVs of the third component and the key")
+        checks.same(third["key"]["state"], "pre-active", "state until officers have confirmed the KCV")
+        checks.same(site.activate(third["key"], "bkmu")["key"]["state"], "active", "state after that")
 
     with check("a component that is not of the right length, or no hexadecimal, is refused before anything is sent"):
         detail = work.refused("import", "--purpose", "adm", *components_of(site, ["00" * 15, "00" * 16]), unit="bkmu", because="KF_ERR_KEY_SIZE")
@@ -162,14 +178,14 @@ def pushing(work, check):
         work.put_unit(installation.free_ports(1)[0])
         site.generate_key("payment", "cn-pulled", cards.PAYMENT_LINE)
         checks.that(("payment", "cn-pulled", 1) not in work.keys("kmu"), "the key is there before it is pulled")
-        checks.same(work.act("pull", unit="kmu")["received"], 1, "received")
+        checks.same(work.ask("pull", unit="kmu")["received"], 1, "received")
         checks.that(("payment", "cn-pulled", 1) in work.keys("kmu"), "the key is not there")
-        checks.same(work.act("pull", unit="kmu")["received"], 0, "received again")
+        checks.same(work.ask("pull", unit="kmu")["received"], 0, "received again")
         work.put_unit()
         work.same_on_both()
 
     with check("a key that came from the base key management unit is changed there alone"):
-        work.refused("suspend", "--purpose", "payment", "--category", "cn-east", unit="kmu", because="KF_ERR_STATE")
+        work.act_refused("suspend", "--purpose", "payment", "--category", "cn-east", unit="kmu", because="KF_ERR_STATE")
 
 
 def filling(work, check):
@@ -214,7 +230,9 @@ def backups(work, check, counter):
 
     def back_up(unit):
         file = site.path(f"{unit}.backup")
-        work.site.keyfill("key", "backup", str(file), "--passphrase-file", work.passphrase_file(), config=f"officer-{unit}")
+        proposed = work.ask("backup", str(file), "--passphrase-file", work.passphrase_file(), unit=unit)
+        site.approve(proposed["id"], unit)
+        site.keyfill("proposal", "fetch", proposed["id"], str(file), config=f"officer-{unit}")
         return file
 
     def restore_empty(unit, file):
@@ -228,10 +246,10 @@ def backups(work, check, counter):
         getattr(site, f"start_{unit}")()
         site.pin_vaults()
         checks.same(work.keys(unit), {}, "keys on the empty machine")
-        detail = work.refused("restore", str(file), "--passphrase-file", work.passphrase_file("another passphrase"), unit=unit,
-                              because="KF_ERR_AUTHENTICATION")
+        detail = work.act_refused("restore", str(file), "--passphrase-file", work.passphrase_file("another passphrase"), unit=unit,
+                                  because="KF_ERR_AUTHENTICATION")
         checks.that("passphrase" in detail, detail)
-        work.site.keyfill("key", "restore", str(file), "--passphrase-file", work.passphrase_file(), config=f"officer-{unit}")
+        work.act("restore", str(file), "--passphrase-file", work.passphrase_file(), unit=unit)
         acts = [(row["action"], row["outcome"]) for row in site.keyfill_json("audit", "list", config=f"auditor-{unit}")["rows"]]
         checks.that({("key.restore", "ok"), ("key.restore", "KF_ERR_AUTHENTICATION")} <= set(acts), f"audit rows: {acts}")
         site.stop_one(unit)
@@ -260,7 +278,8 @@ def backups(work, check, counter):
         checks.same(counter.operation("fill", "--number", "8613800000001")["generation"], 5, "generation of the fill after clear")
 
     with check("a backup goes into an empty vault only"):
-        work.refused("restore", str(site.path("kmu.backup")), "--passphrase-file", work.passphrase_file(), unit="kmu", because="KF_ERR_CONFLICT")
+        work.act_refused("restore", str(site.path("kmu.backup")), "--passphrase-file", work.passphrase_file(), unit="kmu",
+                         because="KF_ERR_CONFLICT")
 
 
 def audited(work, check):
@@ -292,7 +311,9 @@ def audited(work, check):
 
     with check("a refused act has its row, too; only an auditor reads them"):
         work.refused("rotate", "--purpose", "payment", "--category", "cn-none", unit="bkmu", because="KF_ERR_NO_KEY")
-        checks.that(any(row["outcome"] == "KF_ERR_NO_KEY" for row in rows("bkmu")[-3:]), json.dumps(rows("bkmu")[-3:]))
+        work.act_refused("activate", "--purpose", "payment", "--category", "cn-after", unit="bkmu", because="KF_ERR_STATE")
+        last = [(row["action"], row["actor"], row["outcome"]) for row in rows("bkmu")[-2:]]
+        checks.same(last, [("proposal.approved", "officer:carol", "ok"), ("key.activate", "officer:alice", "KF_ERR_STATE")], "last rows")
         checks.problem(clients.Client.of_role(site, "officer", "alice", "bkmu").get("/v1/audit"), 403, "KF_ERR_FORBIDDEN")
 
 
@@ -310,8 +331,9 @@ def alone(check):
         text = "".join(line for line in front.read_text(encoding="utf-8").splitlines(True) if not line.startswith(("bkmu", "pair")))
         front.write_text(text, encoding="utf-8")
         site.start_kmu()
-        site.write_client("officer-kmu", "kmu", site.ports["kmu"], site.path("ca.pem"), "officer",
-                          f"vault_key: {site.path('kmu', 'keys', 'vault.pub').read_text(encoding='utf-8').strip()}\n")
+        key = site.path("kmu", "keys", "vault.pub").read_text(encoding="utf-8").strip()
+        for folder in installation.OFFICERS:
+            site.write_officer(folder, "kmu", site.ports["kmu"], f"vault_key: {key}\n")
         site.start_host()
 
         with check("a key management unit alone: the same key commands, and cards are filled"):
@@ -325,7 +347,7 @@ def alone(check):
             counter.operation("fill", "--number", "8613800000001")
             wanted = card_keys.check_values(card_keys.payment_keys(base_key, "8613800000001", 1))
             checks.same(counters.domain_keys(site, card), ("30", wanted), "key set on the card")
-            rotated = site.keyfill_json("key", "rotate", "--purpose", "payment", config="officer-kmu")
+            rotated = site.agree("key", "rotate", "--purpose", "payment", unit="kmu")
             checks.same(counter.operation("refill")["base_key_version"], rotated["key"]["version"], "base key version")
             done = site.keyfill("key", "pull", "--json", config="officer-kmu", check=False)
             checks.that(done.returncode != 0 and "alone" in json.loads(done.stdout)["detail"], done.stdout)

@@ -293,7 +293,7 @@ def profiles(work, check):
 def application_profile(work, check):
     counter, site = work.counter, work.site
     package = cards.cap_file(site.path("payment.cap"), bytes.fromhex("F04B4559464C"), [bytes.fromhex(APPLICATION)])
-    site.keyfill("module", "put", "payment", str(package), config="administrator-kmu")
+    site.put_module("payment", package)
 
     with check("an application is a place for data, and for a secret that the vault derives: 16 bytes that no log or trace shows"):
         card = work.insert_blank()
@@ -421,7 +421,7 @@ def applications(work, check):
         return [each["aid"] for each in result["applications"]]
 
     with check("a module is registered by name, loaded, installed, listed and deleted, 3 round trips each"):
-        registered = site.keyfill_json("module", "put", "transit", str(cap), config="administrator-kmu")
+        registered = site.put_module("transit", cap)
         digest = subprocess.run(["sha256sum", str(cap)], check=True, stdout=subprocess.PIPE, text=True).stdout.split()[0]
         checks.same(registered["digest"].lower(), digest, "digest")
         work.insert_blank()

@@ -152,7 +152,7 @@ def prepare(site):
     made = ready.Ready(site, profile="security-domain-application")
     made.insert(INDEX)
     cap = cards.cap_file(site.path("payment.cap"), bytes.fromhex(APPLICATION[:-2]), [bytes.fromhex(APPLICATION)])
-    site.keyfill("module", "put", "payment", str(cap), config="administrator-kmu")
+    site.put_module("payment", cap)
     return made
 
 

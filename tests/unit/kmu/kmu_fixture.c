@@ -11,6 +11,7 @@
 #include "kmu/profiles.h"
 #include "kmu/records.h"
 #include "vault/key_peers.h"
+#include "vault/proposal_store.h"
 #include "vault/receipt.h"
 #include "vault/vault.h"
 #include "wire/json.h"
@@ -87,6 +88,7 @@ static void open_records(world *made)
     must(kf_database_open(url, &front->database, &error), &error);
     must(kf_database_migrate(front->database, &kf_audit_migrations, &error), &error);
     must(kf_database_migrate(front->database, &kf_key_peers_migrations, &error), &error);
+    must(kf_database_migrate(front->database, &kf_proposals_migrations, &error), &error);
     must(kf_database_migrate(front->database, &kf_kmu_migrations, &error), &error);
     must(kf_front_resume(front, &error), &error);
     must(kf_kmu_mirror_keys(&made->kmu, &error), &error);

@@ -165,6 +165,9 @@ static void a_certificate_alone_does_nothing_outside_development(void **state)
     assert_int_equal(test_ask(&guarded->vault, KF_VAULT_RESTORE, &backup, NULL, &error), KF_ERR_OFFICERS);
     test_vault bare;
     test_vault_make(&bare, KF_VAULT_BKMU);
+    bare.vault->development = false;
+    assert_int_equal(test_ask(&bare, KF_VAULT_KEY_ACT, &bytes, NULL, &error), KF_ERR_OFFICERS);
+    assert_non_null(strstr(error.message, "vault: roster:"));
     bare.vault->development = true;
     assert_int_equal(test_ask(&bare, KF_VAULT_KEY_ACT, &bytes, NULL, &error), KF_OK);
     test_vault_remove(&bare);
