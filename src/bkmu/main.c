@@ -48,6 +48,12 @@ static int vault_of(void *context)
     return kf_vault_client_descriptor(((bkmu_program *)context)->bkmu.front.vault);
 }
 
+static kf_code reload(void *context, kf_error *error)
+{
+    bkmu_program *program = context;
+    return kf_http_server_reload(program->server, error);
+}
+
 static void end(void *context)
 {
     bkmu_program *program = context;
@@ -69,8 +75,11 @@ int main(int argc, char **argv)
                               .options = &kf_front_argp,
                               .options_input = &program.options,
                               .service = &program,
+                              .routes = kf_bkmu_routes,
+                              .route_count = kf_bkmu_route_count,
                               .load = load,
                               .start = start,
+                              .reload = reload,
                               .watched = vault_of,
                               .end = end};
     return kf_daemon_run(&daemon, argc, argv);

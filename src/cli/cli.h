@@ -26,7 +26,7 @@
     X(profile, "profile", "manage profiles at the key management unit, check one here")                      \
     X(module, "module", "manage application modules at the key management unit")                             \
     X(audit, "audit", "read and verify the audit log of a unit")                                             \
-    X(pki, "pki", "a private certificate authority: make it, issue, show")                                   \
+    X(pki, "pki", "a private certificate authority: make it, issue, revoke, show")                           \
     X(key, "key", "base keys: make, enter, list, send, back up")                                             \
     X(officer, "officer", "the keys with which officers sign")                                               \
     X(roster, "roster", "who the officers of a unit are")                                                    \

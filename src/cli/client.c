@@ -19,6 +19,7 @@ static const cyaml_schema_field_t config_fields[] = {
     OPTIONAL_TEXT(ca),
     OPTIONAL_TEXT(certificate),
     OPTIONAL_TEXT(private_key),
+    OPTIONAL_TEXT(crl),
     OPTIONAL_TEXT(vault_key),
     OPTIONAL_TEXT(officer_key),
     OPTIONAL_TEXT(officer_passphrase_file),
@@ -87,7 +88,8 @@ kf_code kf_cli_call_unit(const kf_cli *cli, const kf_cli_call *call, json_t **re
     kf_http_client_options options = {.base_url = config->url,
                                       .ca_file = config->ca,
                                       .certificate_file = config->certificate,
-                                      .key_file = config->private_key};
+                                      .key_file = config->private_key,
+                                      .crl_file = config->crl};
     if (config->role != NULL) KF_TRY(kf_peer_role_from_name(config->role, &options.expected_role, error));
     return call_with(&options, call, ret_json, error);
 }

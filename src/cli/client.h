@@ -6,6 +6,7 @@
  *     ca: /etc/keyfill/ca.pem
  *     certificate: /etc/keyfill/officer.pem
  *     private_key: /etc/keyfill/officer.key
+ *     crl: /etc/keyfill/crl.pem             revocation lists; absent: none
  *     vault_key: base64url                  the vault's public key, pinned
  *     officer_key: /home/a/a.officer        the officer's own key, which signs; or pkcs11:URI
  *     officer_passphrase_file: FILE         its passphrase; absent: typed
@@ -30,6 +31,7 @@ typedef struct kf_cli_config {
     char *ca;
     char *certificate;
     char *private_key;
+    char *crl;
     char *vault_key;
     char *officer_key;
     char *officer_passphrase_file;

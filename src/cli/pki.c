@@ -1,6 +1,7 @@
 /* `keyfill pki`: a private certificate authority in a folder. It holds ca.pem and ca.key,
  * terminal-authority.pem and terminal-authority.key (which signs terminals, docs/messages.md), and
- * ROLE-NAME.pem and ROLE-NAME.key of what was issued. */
+ * ROLE-NAME.pem and ROLE-NAME.key of what was issued, and crl.pem, the
+ * revocation lists of both authorities with the certificate of the second. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #define DAYS_OF_AUTHORITY 3650U
 #define DAYS_MAX 36500U
 #define SECONDS_A_DAY ((time_t)86400)
+#define REVOKED_MAX 64 /* certificates of one command */
 
 enum { KEY_ROLE = 2000, KEY_NAME, KEY_DNS, KEY_IP, KEY_DAYS, KEY_NOT_AFTER };
 
@@ -31,6 +33,9 @@ typedef struct pki_arguments {
     size_t ip_count;
     unsigned days; /* 0: not given */
     const char *not_after;
+    bool takes_more; /* words behind the place */
+    const char *revoked[REVOKED_MAX];
+    size_t revoked_count;
 } pki_arguments;
 
 static unsigned days_of(const char *text, const struct argp_state *state)
@@ -61,6 +66,13 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_DAYS: arguments->days = days_of(argument, state); return 0;
     case KEY_NOT_AFTER: arguments->not_after = argument; return 0;
     case ARGP_KEY_ARG:
+        if (arguments->place != NULL && arguments->takes_more) {
+            if (arguments->revoked_count == REVOKED_MAX)
+                kf_cli_usage(state, "%.80s: at most %d certificates are revoked at a time", argument,
+                             REVOKED_MAX);
+            arguments->revoked[arguments->revoked_count++] = argument;
+            return 0;
+        }
         if (arguments->place != NULL) kf_cli_usage(state, "'%.80s': one argument is wanted", argument);
         arguments->place = argument;
         return 0;
@@ -115,6 +127,84 @@ static kf_code check_empty(const char *folder, kf_error *error)
     return KF_OK;
 }
 
+/* The certificates that one authority issued, of those that are to be revoked. */
+typedef struct revoked_batch {
+    kf_buffer texts[REVOKED_MAX];
+    kf_view of_root[REVOKED_MAX];
+    size_t of_root_count;
+    kf_view of_authority[REVOKED_MAX];
+    size_t of_authority_count;
+} revoked_batch;
+
+static void revoked_batch_clear(revoked_batch *batch)
+{
+    for (size_t i = 0; i < REVOKED_MAX; i++)
+        kf_buffer_clear(&batch->texts[i]);
+}
+
+/* "host-north" is the file of that name in the folder; with a slash it is a file's own path. */
+static kf_code read_revoked(const char *folder, const char *word, kf_buffer *text, kf_error *error)
+{
+    char path[PATH_SIZE];
+    if (strchr(word, '/') != NULL) return kf_file_read(word, KF_TLS_FILE_MAX, text, error);
+    KF_TRY(path_in(folder, word, ".pem", path, error));
+    return kf_file_read(path, KF_TLS_FILE_MAX, text, error);
+}
+
+static kf_code sort_revoked(const pki_arguments *arguments, const kf_pki_pair *root,
+                            const kf_pki_pair *authority, revoked_batch *batch, kf_error *error)
+{
+    for (size_t i = 0; i < arguments->revoked_count; i++) {
+        KF_TRY(read_revoked(arguments->place, arguments->revoked[i], &batch->texts[i], error));
+        kf_view text = kf_buffer_view(&batch->texts[i]);
+        if (kf_pki_has_issued(authority, text))
+            batch->of_authority[batch->of_authority_count++] = text;
+        else if (kf_pki_has_issued(root, text))
+            batch->of_root[batch->of_root_count++] = text;
+        else
+            return kf_fail(error, KF_ERR_CERTIFICATE,
+                           "%s was not issued by an authority in %s: it is revoked where it was issued",
+                           arguments->revoked[i], arguments->place);
+    }
+    return KF_OK;
+}
+
+/* Both lists are made anew, so that both are due at the same time. */
+static kf_code write_lists(const pki_arguments *arguments, const kf_pki_pair *root,
+                           const kf_pki_pair *authority, const revoked_batch *batch, kf_error *error)
+{
+    char path[PATH_SIZE];
+    KF_CLEANUP(kf_buffer_clear) kf_buffer before = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer lists = KF_BUFFER_INIT;
+    KF_TRY(path_in(arguments->place, "crl", ".pem", path, error));
+    if (access(path, F_OK) == 0) KF_TRY(kf_file_read(path, KF_PKI_LIST_MAX, &before, error));
+    kf_pki_revocation revocation = {.before = kf_buffer_view(&before),
+                                    .revoked = batch->of_root,
+                                    .revoked_count = batch->of_root_count,
+                                    .now = time(NULL),
+                                    .days = arguments->days != 0 ? arguments->days : DAYS_DEFAULT};
+    KF_TRY(kf_pki_revoke(root, &revocation, &lists, error));
+    revocation.revoked = batch->of_authority;
+    revocation.revoked_count = batch->of_authority_count;
+    KF_TRY(kf_pki_revoke(authority, &revocation, &lists, error));
+    kf_buffer_append(&lists, kf_buffer_view(&authority->certificate));
+    KF_TRY(kf_fail_plain(error, kf_buffer_status(&lists)));
+    KF_TRY(kf_file_replace(path, kf_buffer_view(&lists), 0644, error));
+    printf("%s\n", path);
+    return KF_OK;
+}
+
+static kf_code revoke_named(const pki_arguments *arguments, kf_error *error)
+{
+    KF_CLEANUP(kf_pki_pair_clear) kf_pki_pair root = {KF_BUFFER_INIT, NULL};
+    KF_CLEANUP(kf_pki_pair_clear) kf_pki_pair authority = {KF_BUFFER_INIT, NULL};
+    KF_CLEANUP(revoked_batch_clear) revoked_batch batch = {.of_root_count = 0};
+    KF_TRY(load(arguments->place, "ca", &root, error));
+    KF_TRY(load(arguments->place, "terminal-authority", &authority, error));
+    KF_TRY(sort_revoked(arguments, &root, &authority, &batch, error));
+    return write_lists(arguments, &root, &authority, &batch, error);
+}
+
 static kf_code make_authorities(const pki_arguments *arguments, kf_error *error)
 {
     const char *name = arguments->name != NULL ? arguments->name : "keyfill";
@@ -130,7 +220,10 @@ static kf_code make_authorities(const pki_arguments *arguments, kf_error *error)
                        strerror(errno));
     KF_TRY(check_empty(arguments->place, error));
     KF_TRY(save(arguments->place, "ca", &root, error));
-    return save(arguments->place, "terminal-authority", &authority, error);
+    KF_TRY(save(arguments->place, "terminal-authority", &authority, error));
+    /* Empty, so that units can name the file from the beginning. */
+    const pki_arguments lists = {.place = arguments->place};
+    return revoke_named(&lists, error);
 }
 
 static kf_code pki_init(kf_cli *cli, int argc, char **argv, kf_error *error)
@@ -212,6 +305,28 @@ static kf_code pki_issue(kf_cli *cli, int argc, char **argv, kf_error *error)
     return issue(&arguments, error);
 }
 
+static kf_code pki_revoke(kf_cli *cli, int argc, char **argv, kf_error *error)
+{
+    static const struct argp_option options[] = {
+        {"days", KEY_DAYS, "N", 0, "days until the next list is due (default: 365)", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        options,
+        parse,
+        "DIR [ROLE-NAME|FILE...]",
+        "Revokes certificates that were issued under the authorities in DIR: by role and name those that "
+        "were issued last, or a certificate's file (a path with a slash). Writes the revocation lists to "
+        "DIR/crl.pem: bring that file to the units, which read it again by themselves. Without "
+        "certificates the lists are made anew, for when they are due.",
+        NULL,
+        NULL,
+        NULL};
+    pki_arguments arguments = {.place_name = "DIR", .takes_more = true};
+    KF_TRY(kf_cli_parse(cli, &argp, argc, argv, &arguments, error));
+    return revoke_named(&arguments, error);
+}
+
 static kf_code pki_show(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const struct argp argp = {NULL, parse, "FILE", "Shows what the certificates in FILE say.",
@@ -233,6 +348,7 @@ kf_code kf_cli_pki(kf_cli *cli, int argc, char **argv, kf_error *error)
     static const kf_cli_command commands[] = {
         {"init", "make a root and a terminal authority", pki_init},
         {"issue", "issue a certificate for a role", pki_issue},
+        {"revoke", "revoke certificates: write the revocation lists", pki_revoke},
         {"show", "show a certificate", pki_show},
     };
     return kf_cli_dispatch(cli, commands, sizeof commands / sizeof commands[0],

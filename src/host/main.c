@@ -1,6 +1,7 @@
 /* keyfill-hostd: the issuing host (31). */
 #include <stdio.h>
 
+#include "host/routes.h"
 #include "host/service.h"
 #include "wire/daemon.h"
 
@@ -29,6 +30,12 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
     return KF_OK;
 }
 
+static kf_code reload(void *context, kf_error *error)
+{
+    host_program *program = context;
+    return kf_host_service_reload(program->service, error);
+}
+
 static void end(void *context)
 {
     host_program *program = context;
@@ -44,8 +51,11 @@ int main(int argc, char **argv)
                                        "these and the key management unit.",
                               .default_config = "/etc/keyfill/host.yaml",
                               .service = &program,
+                              .routes = kf_host_routes,
+                              .route_count = kf_host_route_count,
                               .load = load,
                               .start = start,
+                              .reload = reload,
                               .end = end};
     return kf_daemon_run(&daemon, argc, argv);
 }

@@ -68,6 +68,8 @@ static kf_code connect_issuing_server(const kf_host_config *config, kf_host_serv
     if (config->issuing_server == NULL) return KF_OK;
     kf_http_client_options options =
         kf_unit_client(&config->unit, config->issuing_server, KF_PEER_NONE, NULL);
+    /* Lists are signed by the authority that issued; another one's say nothing of its certificates. */
+    if (strcmp(config->issuing_server_ca, config->unit.ca) != 0) options.crl_file = NULL;
     options.ca_file = config->issuing_server_ca;
     KF_TRY(kf_http_client_new(&options, &service->issuing_client, error));
     service->host.issuing_server = kf_link_of_client(service->issuing_client);
@@ -121,6 +123,11 @@ kf_code kf_host_service_start(const kf_host_config *config, kf_host_service **re
 uint16_t kf_host_service_port(const kf_host_service *service)
 {
     return kf_http_server_port(service->server);
+}
+
+kf_code kf_host_service_reload(kf_host_service *service, kf_error *error)
+{
+    return kf_http_server_reload(service->server, error);
 }
 
 void kf_host_service_stop(kf_host_service **service)

@@ -13,6 +13,8 @@ typedef struct kf_host_service kf_host_service;
 kf_code kf_host_service_start(const kf_host_config *config, kf_host_service **ret_service,
                               kf_error *error) KF_MUST_USE;
 uint16_t kf_host_service_port(const kf_host_service *service);
+/* Reads the revocation lists again; in failure all stays. */
+kf_code kf_host_service_reload(kf_host_service *service, kf_error *error) KF_MUST_USE;
 /* Lets requests under way end, then frees and sets NULL. Fits KF_CLEANUP. */
 void kf_host_service_stop(kf_host_service **service);
 

@@ -115,6 +115,12 @@ static int vault_of(void *context)
     return kf_vault_client_descriptor(((kmu_program *)context)->kmu.front.vault);
 }
 
+static kf_code reload(void *context, kf_error *error)
+{
+    kmu_program *program = context;
+    return kf_http_server_reload(program->server, error);
+}
+
 static void end(void *context)
 {
     kmu_program *program = context;
@@ -139,8 +145,11 @@ int main(int argc, char **argv)
                               .options = &kf_front_argp,
                               .options_input = &program.options,
                               .service = &program,
+                              .routes = kf_kmu_routes,
+                              .route_count = kf_kmu_route_count,
                               .load = load,
                               .start = start,
+                              .reload = reload,
                               .watched = vault_of,
                               .end = end};
     return kf_daemon_run(&daemon, argc, argv);

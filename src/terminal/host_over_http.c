@@ -24,6 +24,7 @@ kf_code kf_host_over_http(const kf_terminal_config *config, kf_http_client **ret
                                             .ca_file = config->ca,
                                             .certificate_file = config->certificate,
                                             .key_file = config->private_key,
+                                            .crl_file = config->crl,
                                             .expected_role = KF_PEER_HOST,
                                             .expected_name = config->host_name,
                                             .total_timeout_milliseconds = config->host_timeout_milliseconds};

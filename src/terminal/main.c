@@ -57,6 +57,8 @@ int main(int argc, char **argv)
                               .about = "The issuing terminal of keyfill: between the reader and the host.",
                               .default_config = "/etc/keyfill/terminal.yaml",
                               .service = &program,
+                              .routes = kf_terminal_routes,
+                              .route_count = kf_terminal_route_count,
                               .load = load,
                               .start = start,
                               .end = end};

@@ -165,13 +165,14 @@ static kf_code handle_operation(void *context, const kf_http_request *request, k
     return code;
 }
 
-static const kf_http_route routes[] = {
+const kf_http_route kf_terminal_routes[] = {
     {"GET", "/healthz", KF_PEER_ANYONE, 0, kf_health_answer},
     {"GET", "/readyz", KF_PEER_ANYONE, 0, kf_health_answer},
     {"GET", "/v1/status", LOCAL, 0, handle_status},
     {"GET", "/v1/card", LOCAL, 0, handle_card},
     {"POST", "/v1/operations", LOCAL, OPERATION_BODY_MAX, handle_operation},
 };
+const size_t kf_terminal_route_count = sizeof kf_terminal_routes / sizeof kf_terminal_routes[0];
 
 static void free_service(kf_terminal_service *service)
 {
@@ -185,8 +186,8 @@ static kf_code listen_on(const kf_terminal_service_options *options, kf_terminal
 {
     const kf_http_server_options server_options = {.unix_path = options->socket_path,
                                                    .unix_mode = options->socket_mode,
-                                                   .routes = routes,
-                                                   .route_count = sizeof routes / sizeof routes[0],
+                                                   .routes = kf_terminal_routes,
+                                                   .route_count = kf_terminal_route_count,
                                                    .context = service};
     return kf_http_server_start(&server_options, &service->server, error);
 }

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "terminal/operation.h"
+#include "wire/http_server.h"
 
 typedef struct kf_terminal_service kf_terminal_service;
 
@@ -25,5 +26,9 @@ kf_code kf_terminal_service_start(const kf_terminal_service_options *options,
                                   kf_terminal_service **ret_service, kf_error *error) KF_MUST_USE;
 /* Lets the operation under way end; frees, sets NULL. */
 void kf_terminal_service_stop(kf_terminal_service **service);
+
+/* The routes of docs/messages.md. */
+extern const kf_http_route kf_terminal_routes[];
+extern const size_t kf_terminal_route_count;
 
 #endif

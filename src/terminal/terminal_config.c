@@ -21,6 +21,7 @@ static const cyaml_schema_field_t config_fields[] = {
     TEXT(ca),
     TEXT(certificate),
     TEXT(private_key),
+    OPTIONAL_TEXT(crl),
     OPTIONAL_NUMBER(card_wait_milliseconds),
     OPTIONAL_NUMBER(command_timeout_milliseconds),
     OPTIONAL_NUMBER(host_timeout_milliseconds),

@@ -8,6 +8,7 @@
  *     ca: /etc/keyfill/ca.pem
  *     certificate: /etc/keyfill/terminal.pem
  *     private_key: /etc/keyfill/terminal.key
+ *     crl: /etc/keyfill/crl.pem             revocation lists; absent: none
  *     card_wait_milliseconds: 2000                   for a card that is just being inserted
  *     command_timeout_milliseconds: 20000            a command: key generation on a card takes its time
  *     host_timeout_milliseconds: 30000               a message to the host
@@ -29,6 +30,7 @@ typedef struct kf_terminal_config {
     char *ca;
     char *certificate;
     char *private_key;
+    char *crl; /* NULL: none */
     uint32_t card_wait_milliseconds;
     uint32_t command_timeout_milliseconds;
     uint32_t host_timeout_milliseconds;

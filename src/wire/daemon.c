@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <time.h>
@@ -13,13 +14,32 @@
 #include "base/log.h"
 #include "wire/json.h"
 
-enum { OPTION_CHECK = 0x10000 }; /* above those of any program's own options */
+/* Above those of any program's own options. */
+enum { OPTION_CHECK = 0x10000, OPTION_ROUTES };
 
 typedef struct daemon_options {
     const kf_daemon *daemon;
     const char *config_path;
     bool check_only;
 } daemon_options;
+
+/* "PUT /v1/categories/{name} administrator", a line a route. */
+static void list_routes(const kf_daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->route_count; i++) {
+        const kf_http_route *route = &daemon->routes[i];
+        (void)printf("%s %s ", route->method, route->path);
+        const char *separator = "";
+        if ((route->roles & KF_PEER_ANYONE) != 0) (void)printf("anyone");
+        for (int role = KF_PEER_BKMU; role <= (int)KF_PEER_LOCAL && (route->roles & KF_PEER_ANYONE) == 0;
+             role++) {
+            if ((route->roles & KF_PEER_BIT(role)) == 0) continue;
+            (void)printf("%s%s", separator, kf_peer_role_name((kf_peer_role)role));
+            separator = ",";
+        }
+        (void)printf("\n");
+    }
+}
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
@@ -28,6 +48,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case ARGP_KEY_INIT: state->child_inputs[0] = options->daemon->options_input; return 0;
     case 'c': options->config_path = argument; return 0;
     case OPTION_CHECK: options->check_only = true; return 0;
+    case OPTION_ROUTES: list_routes(options->daemon); exit(KF_EXIT_OK);
     case ARGP_KEY_ARG: argp_error(state, "'%s': no arguments are taken", argument); return EINVAL;
     case ARGP_KEY_END:
         if (options->config_path == NULL) argp_error(state, "--config is needed");
@@ -47,6 +68,7 @@ static void parse(const kf_daemon *daemon, int argc, char **argv, daemon_options
     const struct argp_option table[] = {
         {"config", 'c', "FILE", 0, config, 0},
         {"check-config", OPTION_CHECK, NULL, 0, "read and check the configuration, say so, and end", 0},
+        {"routes", OPTION_ROUTES, NULL, 0, "list the routes with the roles that may call each, and end", 0},
         {0},
     };
     const struct argp_child children[] = {

@@ -16,15 +16,19 @@
 
 #include <keyfill/error.h>
 
+#include "wire/http_server.h"
+
 #define KF_DAEMON_READY_SIZE 400 /* bytes of a ready line with its zero */
 
 typedef struct kf_daemon {
-    const char *program;        /* "keyfill-hostd" */
-    const char *about;          /* one sentence for --help */
-    const char *default_config; /* where --config is left out; NULL: it is needed */
-    const struct argp *options; /* this program's own; NULL: none */
-    void *options_input;        /* of their parser */
-    void *service;              /* given to all of these */
+    const char *program;         /* "keyfill-hostd" */
+    const char *about;           /* one sentence for --help */
+    const char *default_config;  /* where --config is left out; NULL: it is needed */
+    const struct argp *options;  /* this program's own; NULL: none */
+    void *options_input;         /* of their parser */
+    void *service;               /* given to all of these */
+    const kf_http_route *routes; /* what --routes lists: the table that the server is started with */
+    size_t route_count;
 
     /* Reads the configuration and checks all of it that can be checked without starting: --check-config ends
      * behind it. `*ret_log_level` lives as long as the service. */

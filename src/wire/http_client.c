@@ -30,7 +30,7 @@ typedef struct kf_http_link {
 
 struct kf_http_client {
     kf_http_client_options options; /* texts are ours */
-    char *texts[6];
+    char *texts[7];
     size_t text_count;
     kf_tls_trust *trust; /* NULL on a local socket */
     struct curl_slist *headers;
@@ -54,7 +54,8 @@ static bool is_verified_already(const kf_http_link *link, const gnutls_datum_t *
 {
     uint8_t fingerprint[KF_FINGERPRINT_SIZE];
     size_t size = sizeof fingerprint;
-    if (!link->verified || now > link->peer.not_after) return false;
+    if (!link->verified || kf_tls_check_again(link->client->trust, &link->peer, now, NULL) != KF_OK)
+        return false;
     if (gnutls_fingerprint(GNUTLS_DIG_SHA256, certificate, fingerprint, &size) != 0) return false;
     return memcmp(fingerprint, link->peer.fingerprint, size) == 0;
 }
@@ -413,7 +414,8 @@ static kf_code keep_options(kf_http_client *client, kf_error *error)
 {
     kf_http_client_options *options = &client->options;
     const char **texts[] = {&options->base_url,         &options->unix_path, &options->ca_file,
-                            &options->certificate_file, &options->key_file,  &options->expected_name};
+                            &options->certificate_file, &options->key_file,  &options->expected_name,
+                            &options->crl_file};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         KF_TRY(keep(client, texts[i], error));
     if (options->connect_timeout_milliseconds == 0) options->connect_timeout_milliseconds = 5000;
@@ -440,6 +442,8 @@ static kf_code check_files(kf_http_client *client, kf_error *error)
                        "a CA file, and a certificate file with its key file, are needed for %.200s",
                        options->base_url);
     KF_TRY(kf_tls_trust_of_file(options->ca_file, &client->trust, error));
+    if (options->crl_file != NULL)
+        KF_TRY(kf_tls_trust_revoke_by(client->trust, options->crl_file, error));
     if (options->certificate_file == NULL) return KF_OK;
     KF_CLEANUP(kf_buffer_clear) kf_buffer certificate = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer key = KF_BUFFER_INIT;

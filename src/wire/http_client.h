@@ -17,6 +17,7 @@ typedef struct kf_http_client_options {
     const char *ca_file;
     const char *certificate_file; /* with its chain; NULL: none is shown (enrolment) */
     const char *key_file;
+    const char *crl_file; /* revocation lists (kf_tls_trust_revoke_by); NULL: none */
     kf_peer_role
         expected_role; /* the server's; KF_PEER_NONE: any certificate of the CA whose host name fits */
     const char *expected_name; /* NULL: any */

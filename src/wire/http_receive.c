@@ -121,19 +121,22 @@ static enum MHD_Result note_query(void *context, enum MHD_ValueKind kind, const 
     return MHD_YES;
 }
 
+/* A certificate that stopped counting on a connection that stays open. */
+static kf_code check_still_counts(kf_http_exchange *exchange, const kf_peer *peer, kf_error *error)
+{
+    kf_http_server *server = exchange->server;
+    if (peer->role == KF_PEER_NONE || server->trust == NULL) return KF_OK;
+    return kf_tls_check_again(server->trust, peer, kf_http_now(server), error);
+}
+
 static void check_caller(kf_http_exchange *exchange)
 {
     const kf_peer *peer = &exchange->caller_connection->peer;
-    bool expired = peer->role != KF_PEER_NONE && peer->role != KF_PEER_LOCAL &&
-                   kf_http_now(exchange->server) > peer->not_after;
-    if (expired) exchange->request.caller = &nobody;
+    kf_error ended = {KF_OK, ""};
+    if (check_still_counts(exchange, peer, &ended) != KF_OK) exchange->request.caller = &nobody;
     if (exchange->route == NULL || (exchange->route->roles & KF_PEER_ANYONE) != 0) return;
-    if (expired) {
-        char when[KF_TIME_TEXT_SIZE];
-        kf_time_format(peer->not_after, when);
-        (void)kf_fail(&exchange->refusal, KF_ERR_CERTIFICATE,
-                      "certificate urn:keyfill:%s:%s expired on %s; issue a new one",
-                      kf_peer_role_name(peer->role), peer->name, when);
+    if (ended.code != KF_OK) {
+        exchange->refusal = ended;
         return;
     }
     if (peer->role == KF_PEER_NONE) {

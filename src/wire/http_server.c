@@ -85,6 +85,7 @@ static kf_code read_files(kf_http_server *server, tls_files *files, kf_error *er
     KF_TRY(kf_file_read(options->certificate_file, KF_TLS_FILE_MAX, &files->certificate, error));
     KF_TRY(kf_file_read(options->key_file, KF_TLS_FILE_MAX, &files->key, error));
     KF_TRY(kf_tls_trust_new(kf_buffer_view(&files->ca), options->ca_file, &server->trust, error));
+    if (options->crl_file != NULL) KF_TRY(kf_tls_trust_revoke_by(server->trust, options->crl_file, error));
     KF_TRY(kf_certificate_check_pair(kf_buffer_view(&files->certificate), kf_buffer_view(&files->key),
                                      options->certificate_file, error));
     if (kf_buffer_text(&files->ca) == NULL || kf_buffer_text(&files->certificate) == NULL ||
@@ -225,6 +226,11 @@ kf_code kf_http_server_start(const kf_http_server_options *options, kf_http_serv
 uint16_t kf_http_server_port(const kf_http_server *server)
 {
     return server->port;
+}
+
+kf_code kf_http_server_reload(kf_http_server *server, kf_error *error)
+{
+    return server->trust != NULL ? kf_tls_trust_reload(server->trust, error) : KF_OK;
 }
 
 static void wait_until_idle(kf_http_server *server)

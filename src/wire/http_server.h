@@ -79,10 +79,11 @@ typedef struct kf_http_server_options {
     bool inherited;        /* `listen_descriptor` is a bound and listening TCP socket; the server takes it */
     int listen_descriptor; /* over and closes it */
 
-    /* TLS; all three are needed but for unix_path. Read at start only. */
+    /* TLS; all three are needed but for unix_path. Read at start only, but crl_file. */
     const char *ca_file;
     const char *certificate_file; /* with the chain below the root, if there is one */
     const char *key_file;
+    const char *crl_file; /* revocation lists (kf_tls_trust_revoke_by); NULL: none */
 
     /* Limits; 0: the default. */
     unsigned polling_threads;       /* 1 */
@@ -113,6 +114,8 @@ kf_code kf_http_server_start(const kf_http_server_options *options, kf_http_serv
                              kf_error *error) KF_MUST_USE;
 /* The TCP port that is listened on; 0 for a local socket. */
 uint16_t kf_http_server_port(const kf_http_server *server);
+/* Reads crl_file again now, rather than at the next request; in failure all stays as it was. */
+kf_code kf_http_server_reload(kf_http_server *server, kf_error *error) KF_MUST_USE;
 /* Takes no new connections, answers new requests with 503, lets those under way end (a handler that runs is
  * always waited for), then frees and sets NULL. Fits KF_CLEANUP. */
 void kf_http_server_stop(kf_http_server **server);

@@ -7,17 +7,11 @@
 #include "base/file.h"
 #include "crypto/random.h"
 #include "wire/certificate.h"
+#include "wire/pki_signer.h"
 
 #define SERIAL_SIZE 16 /* bytes: random, positive (RFC 5280 4.1.2.2) */
 #define SECONDS_AN_HOUR 3600
 #define SECONDS_A_DAY 86400
-
-/* An issuer as GnuTLS has it. */
-typedef struct signing_authority {
-    gnutls_x509_crt_t certificate;
-    gnutls_x509_privkey_t key;
-    kf_peer peer; /* role KF_PEER_NONE for a root, which has no URI */
-} signing_authority;
 
 static void free_key(gnutls_x509_privkey_t *key)
 {
@@ -37,13 +31,13 @@ static void free_public_key(gnutls_pubkey_t *key)
     *key = NULL;
 }
 
-static void clear_signer(signing_authority *signer)
+void kf_pki_signer_clear(kf_pki_signer *signer)
 {
     kf_certificate_free(&signer->certificate);
     free_key(&signer->key);
 }
 
-static kf_code library_fault(int got, const char *doing, kf_error *error)
+kf_code kf_pki_library_fault(int got, const char *doing, kf_error *error)
 {
     if (got == GNUTLS_E_MEMORY_ERROR) return kf_fail_plain(error, KF_ERR_MEMORY);
     return kf_fail(error, KF_ERR_CERTIFICATE, "%s: %s", doing, gnutls_strerror(got));
@@ -68,7 +62,7 @@ static kf_code make_key(gnutls_x509_privkey_t *ret_key, kf_error *error)
     if (got == 0)
         got = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
                                            GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
-    if (got != 0) return library_fault(got, "a key cannot be made", error);
+    if (got != 0) return kf_pki_library_fault(got, "a key cannot be made", error);
     *ret_key = key;
     key = NULL; /* the caller's */
     return KF_OK;
@@ -78,7 +72,7 @@ static kf_code export_key(gnutls_x509_privkey_t key, kf_secret **ret_key, kf_err
 {
     gnutls_datum_t pem = {NULL, 0};
     int got = gnutls_x509_privkey_export2_pkcs8(key, GNUTLS_X509_FMT_PEM, NULL, GNUTLS_PKCS_PLAIN, &pem);
-    if (got != 0) return library_fault(got, "the key cannot be written", error);
+    if (got != 0) return kf_pki_library_fault(got, "the key cannot be written", error);
     kf_code code = kf_secret_new(kf_view_of(pem.data, pem.size), ret_key);
     kf_wipe(pem.data, pem.size);
     gnutls_free(pem.data);
@@ -89,14 +83,14 @@ static kf_code export_certificate(gnutls_x509_crt_t certificate, kf_buffer *pem,
 {
     gnutls_datum_t text = {NULL, 0};
     int got = gnutls_x509_crt_export2(certificate, GNUTLS_X509_FMT_PEM, &text);
-    if (got != 0) return library_fault(got, "the certificate cannot be written", error);
+    if (got != 0) return kf_pki_library_fault(got, "the certificate cannot be written", error);
     kf_buffer_append_bytes(pem, text.data, text.size);
     gnutls_free(text.data);
     kf_code code = kf_buffer_status(pem);
     return code == KF_OK ? KF_OK : kf_fail_plain(error, code);
 }
 
-static kf_code import_signer(const kf_pki_pair *issuer, signing_authority *signer, kf_error *error)
+kf_code kf_pki_signer_open(const kf_pki_pair *issuer, kf_pki_signer *signer, kf_error *error)
 {
     gnutls_datum_t certificate = kf_certificate_datum(kf_buffer_view(&issuer->certificate));
     gnutls_datum_t key = kf_certificate_datum(kf_secret_expose(issuer->key));
@@ -104,7 +98,7 @@ static kf_code import_signer(const kf_pki_pair *issuer, signing_authority *signe
     if (got == 0) got = gnutls_x509_crt_import(signer->certificate, &certificate, GNUTLS_X509_FMT_PEM);
     if (got == 0) got = gnutls_x509_privkey_init(&signer->key);
     if (got == 0) got = gnutls_x509_privkey_import2(signer->key, &key, GNUTLS_X509_FMT_PEM, NULL, 0);
-    if (got != 0) return library_fault(got, "the issuer's certificate or key cannot be read", error);
+    if (got != 0) return kf_pki_library_fault(got, "the issuer's certificate or key cannot be read", error);
     if (gnutls_x509_crt_get_ca_status(signer->certificate, NULL) <= 0)
         return kf_fail(error, KF_ERR_CERTIFICATE, "the issuer's certificate is no certificate authority's");
     bool is_root = gnutls_x509_crt_check_issuer(signer->certificate, signer->certificate) != 0;
@@ -112,7 +106,7 @@ static kf_code import_signer(const kf_pki_pair *issuer, signing_authority *signe
     return is_root ? KF_OK : kf_certificate_peer(signer->certificate, &signer->peer, error);
 }
 
-static kf_code check_issuer(const signing_authority *signer, kf_peer_role role, kf_error *error)
+static kf_code check_issuer(const kf_pki_signer *signer, kf_peer_role role, kf_error *error)
 {
     bool under_authority = signer->peer.role == KF_PEER_TERMINAL_AUTHORITY;
     if (signer->peer.role != KF_PEER_NONE && !under_authority)
@@ -196,7 +190,7 @@ static kf_code set_ip(gnutls_x509_crt_t certificate, const char *text, kf_error 
     }
     int got = gnutls_x509_crt_set_subject_alt_name(certificate, GNUTLS_SAN_IPADDRESS, address, size,
                                                    GNUTLS_FSAN_APPEND);
-    return got == 0 ? KF_OK : library_fault(got, "the IP address cannot be set", error);
+    return got == 0 ? KF_OK : kf_pki_library_fault(got, "the IP address cannot be set", error);
 }
 
 static kf_code set_dns(gnutls_x509_crt_t certificate, const char *name, kf_error *error)
@@ -207,7 +201,7 @@ static kf_code set_dns(gnutls_x509_crt_t certificate, const char *name, kf_error
         return kf_fail(error, KF_ERR_FIELD, "\"%.80s\" is no host name", name);
     int got = gnutls_x509_crt_set_subject_alt_name(certificate, GNUTLS_SAN_DNSNAME, name, (unsigned)length,
                                                    GNUTLS_FSAN_APPEND);
-    return got == 0 ? KF_OK : library_fault(got, "the host name cannot be set", error);
+    return got == 0 ? KF_OK : kf_pki_library_fault(got, "the host name cannot be set", error);
 }
 
 static kf_code set_alternative_names(gnutls_x509_crt_t certificate, const kf_pki_subject *subject,
@@ -220,7 +214,7 @@ static kf_code set_alternative_names(gnutls_x509_crt_t certificate, const kf_pki
     KF_TRY(kf_peer_uri_format(subject->role, subject->name, uri, error));
     int got = gnutls_x509_crt_set_subject_alt_name(certificate, GNUTLS_SAN_URI, uri, (unsigned)strlen(uri),
                                                    GNUTLS_FSAN_APPEND);
-    if (got != 0) return library_fault(got, "the URI cannot be set", error);
+    if (got != 0) return kf_pki_library_fault(got, "the URI cannot be set", error);
     for (size_t i = 0; i < subject->dns_count; i++)
         KF_TRY(set_dns(certificate, subject->dns[i], error));
     for (size_t i = 0; i < subject->ip_count; i++)
@@ -239,7 +233,7 @@ static kf_code check_validity(kf_pki_validity validity, kf_error *error)
 }
 
 /* The certificate's key is set; everything else comes from `subject`. */
-static kf_code complete_and_sign(gnutls_x509_crt_t certificate, const signing_authority *signer,
+static kf_code complete_and_sign(gnutls_x509_crt_t certificate, const kf_pki_signer *signer,
                                  const kf_pki_subject *subject, kf_error *error)
 {
     KF_TRY(check_validity(subject->validity, error));
@@ -251,11 +245,11 @@ static kf_code complete_and_sign(gnutls_x509_crt_t certificate, const signing_au
     if (got == 0) got = set_key_identifiers(certificate, signer->certificate);
     if (got == 0)
         got = gnutls_x509_crt_sign2(certificate, signer->certificate, signer->key, GNUTLS_DIG_SHA256, 0);
-    return got == 0 ? KF_OK : library_fault(got, "the certificate cannot be signed", error);
+    return got == 0 ? KF_OK : kf_pki_library_fault(got, "the certificate cannot be signed", error);
 }
 
 /* What a peer has to send: the certificate, and its issuer's where that is not a root. */
-static kf_code export_chain(gnutls_x509_crt_t certificate, const signing_authority *signer, kf_buffer *pem,
+static kf_code export_chain(gnutls_x509_crt_t certificate, const kf_pki_signer *signer, kf_buffer *pem,
                             kf_error *error)
 {
     KF_TRY(export_certificate(certificate, pem, error));
@@ -277,7 +271,7 @@ kf_code kf_pki_make_root(const char *name, kf_pki_validity validity, kf_pki_pair
     if (got == 0) got = set_authority_usage(certificate, 1);
     if (got == 0) got = set_key_identifiers(certificate, NULL);
     if (got == 0) got = gnutls_x509_crt_sign2(certificate, certificate, key, GNUTLS_DIG_SHA256, 0);
-    if (got != 0) return library_fault(got, "the root certificate cannot be made", error);
+    if (got != 0) return kf_pki_library_fault(got, "the root certificate cannot be made", error);
     KF_CLEANUP(kf_pki_pair_clear) kf_pki_pair root = {KF_BUFFER_INIT, NULL};
     KF_TRY(export_certificate(certificate, &root.certificate, error));
     KF_TRY(export_key(key, &root.key, error));
@@ -289,15 +283,15 @@ kf_code kf_pki_make_root(const char *name, kf_pki_validity validity, kf_pki_pair
 kf_code kf_pki_issue(const kf_pki_pair *issuer, const kf_pki_subject *subject, kf_pki_pair *ret_pair,
                      kf_error *error)
 {
-    KF_CLEANUP(clear_signer) signing_authority signer = {NULL, NULL, {.role = KF_PEER_NONE}};
+    KF_CLEANUP(kf_pki_signer_clear) kf_pki_signer signer = {NULL, NULL, {.role = KF_PEER_NONE}};
     KF_CLEANUP(free_key) gnutls_x509_privkey_t key = NULL;
     KF_CLEANUP(kf_certificate_free) gnutls_x509_crt_t certificate = NULL;
-    KF_TRY(import_signer(issuer, &signer, error));
+    KF_TRY(kf_pki_signer_open(issuer, &signer, error));
     KF_TRY(check_issuer(&signer, subject->role, error));
     KF_TRY(make_key(&key, error));
     int got = gnutls_x509_crt_init(&certificate);
     if (got == 0) got = gnutls_x509_crt_set_key(certificate, key);
-    if (got != 0) return library_fault(got, "the certificate cannot be made", error);
+    if (got != 0) return kf_pki_library_fault(got, "the certificate cannot be made", error);
     KF_TRY(complete_and_sign(certificate, &signer, subject, error));
     KF_CLEANUP(kf_pki_pair_clear) kf_pki_pair pair = {KF_BUFFER_INIT, NULL};
     KF_TRY(export_chain(certificate, &signer, &pair.certificate, error));
@@ -321,7 +315,7 @@ kf_code kf_pki_request_new(const char *name, kf_buffer *request, kf_secret **ret
     if (got == 0) got = gnutls_x509_crq_sign2(made, key, GNUTLS_DIG_SHA256, 0);
     gnutls_datum_t pem = {NULL, 0};
     if (got == 0) got = gnutls_x509_crq_export2(made, GNUTLS_X509_FMT_PEM, &pem);
-    if (got != 0) return library_fault(got, "the certificate request cannot be made", error);
+    if (got != 0) return kf_pki_library_fault(got, "the certificate request cannot be made", error);
     kf_buffer_append_bytes(request, pem.data, pem.size);
     gnutls_free(pem.data);
     KF_TRY(kf_fail_plain(error, kf_buffer_status(request)));
@@ -336,9 +330,10 @@ static kf_code import_request(kf_view text, gnutls_x509_crq_t *request, kf_error
     gnutls_datum_t pem = kf_certificate_datum(text);
     int got = gnutls_x509_crq_init(request);
     if (got == 0) got = gnutls_x509_crq_import(*request, &pem, GNUTLS_X509_FMT_PEM);
-    if (got != 0) return library_fault(got, "the certificate request cannot be read", error);
+    if (got != 0) return kf_pki_library_fault(got, "the certificate request cannot be read", error);
     got = gnutls_x509_crq_verify(*request, 0);
-    if (got < 0) return library_fault(got, "the certificate request's own signature does not verify", error);
+    if (got < 0)
+        return kf_pki_library_fault(got, "the certificate request's own signature does not verify", error);
     gnutls_ecc_curve_t curve = GNUTLS_ECC_CURVE_INVALID;
     KF_CLEANUP(free_public_key) gnutls_pubkey_t key = NULL;
     got = gnutls_pubkey_init(&key);
@@ -352,10 +347,10 @@ static kf_code import_request(kf_view text, gnutls_x509_crq_t *request, kf_error
 kf_code kf_pki_sign_request(const kf_pki_pair *issuer, kf_view request, const kf_pki_subject *subject,
                             kf_buffer *certificate, kf_error *error)
 {
-    KF_CLEANUP(clear_signer) signing_authority signer = {NULL, NULL, {.role = KF_PEER_NONE}};
+    KF_CLEANUP(kf_pki_signer_clear) kf_pki_signer signer = {NULL, NULL, {.role = KF_PEER_NONE}};
     KF_CLEANUP(free_request) gnutls_x509_crq_t asked = NULL;
     KF_CLEANUP(kf_certificate_free) gnutls_x509_crt_t signed_one = NULL;
-    KF_TRY(import_signer(issuer, &signer, error));
+    KF_TRY(kf_pki_signer_open(issuer, &signer, error));
     KF_TRY(check_issuer(&signer, subject->role, error));
     KF_TRY(import_request(request, &asked, error));
     KF_CLEANUP(free_public_key) gnutls_pubkey_t key = NULL;
@@ -363,7 +358,7 @@ kf_code kf_pki_sign_request(const kf_pki_pair *issuer, kf_view request, const kf
     if (got == 0) got = gnutls_pubkey_import_x509_crq(key, asked, 0);
     if (got == 0) got = gnutls_x509_crt_init(&signed_one);
     if (got == 0) got = gnutls_x509_crt_set_pubkey(signed_one, key);
-    if (got != 0) return library_fault(got, "the certificate cannot be made", error);
+    if (got != 0) return kf_pki_library_fault(got, "the certificate cannot be made", error);
     KF_TRY(complete_and_sign(signed_one, &signer, subject, error));
     return export_chain(signed_one, &signer, certificate, error);
 }

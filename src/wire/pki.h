@@ -52,6 +52,24 @@ kf_code kf_pki_request_new(const char *name, kf_buffer *request, kf_secret **ret
 kf_code kf_pki_sign_request(const kf_pki_pair *issuer, kf_view request, const kf_pki_subject *subject,
                             kf_buffer *certificate, kf_error *error) KF_MUST_USE;
 
+#define KF_PKI_LIST_MAX ((size_t)8 * 1024 * 1024) /* bytes of revocation lists (PEM) */
+
+/* A new revocation list of one issuer (RFC 5280 5). */
+typedef struct kf_pki_revocation {
+    kf_view before; /* PEM: what the issuer's newest list among these names stays revoked; empty: none */
+    const kf_view *revoked; /* certificates (PEM; the first of each counts) */
+    size_t revoked_count;
+    time_t now;
+    unsigned days; /* until the next list is due */
+} kf_pki_revocation;
+
+/* Whether the certificate (PEM) bears the issuer's signature. */
+bool kf_pki_has_issued(const kf_pki_pair *issuer, kf_view certificate);
+/* Appends the list (PEM) to `list`; its number follows that of the one before. KF_ERR_CERTIFICATE where a
+ * certificate is not the issuer's. */
+kf_code kf_pki_revoke(const kf_pki_pair *issuer, const kf_pki_revocation *revocation, kf_buffer *list,
+                      kf_error *error) KF_MUST_USE;
+
 /* Files: the certificate 0644, the key 0600. */
 kf_code kf_pki_pair_load(const char *certificate_path, const char *key_path, kf_pki_pair *ret_pair,
                          kf_error *error) KF_MUST_USE;

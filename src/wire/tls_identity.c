@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "wire/certificate.h"
+#include "wire/revocation.h"
 
 #define URI_PREFIX "urn:keyfill:"
 #define ALTERNATIVE_NAMES_MAX 64   /* of one certificate */
@@ -17,6 +18,7 @@ struct kf_tls_trust {
     pthread_mutex_t
         lock; /* GnuTLS does not promise that a trust list can be used by several threads at a time */
     gnutls_x509_trust_list_t list;
+    kf_revocations *revocations; /* NULL: none are read */
     char origin[256];
 };
 
@@ -147,7 +149,8 @@ void kf_certificate_name(gnutls_x509_crt_t certificate, char ret_name[KF_CERTIFI
 kf_code kf_certificate_peer(gnutls_x509_crt_t certificate, kf_peer *ret_peer, kf_error *error)
 {
     char uri[KF_PEER_URI_SIZE];
-    kf_peer peer = {.role = KF_PEER_NONE};
+    kf_peer peer;
+    memset(&peer, 0, sizeof peer);
     KF_TRY(uri_of(certificate, uri, error));
     if (kf_peer_uri_parse(uri, &peer.role, peer.name, error) != KF_OK) {
         if (error != NULL) error->code = KF_ERR_CERTIFICATE;
@@ -234,10 +237,70 @@ kf_code kf_tls_trust_of_file(const char *path, kf_tls_trust **ret_trust, kf_erro
 void kf_tls_trust_free(kf_tls_trust **trust)
 {
     if (*trust == NULL) return;
+    kf_revocations_free(&(*trust)->revocations);
     if ((*trust)->list != NULL) gnutls_x509_trust_list_deinit((*trust)->list, 1);
     (void)pthread_mutex_destroy(&(*trust)->lock);
     free(*trust);
     *trust = NULL;
+}
+
+kf_code kf_tls_trust_revoke_by(kf_tls_trust *trust, const char *path, kf_error *error)
+{
+    kf_revocations *revocations = NULL;
+    (void)pthread_mutex_lock(&trust->lock);
+    kf_code code = kf_revocations_new(path, trust->list, &revocations, error);
+    if (code == KF_OK) {
+        kf_revocations_free(&trust->revocations);
+        trust->revocations = revocations;
+    }
+    (void)pthread_mutex_unlock(&trust->lock);
+    return code;
+}
+
+kf_code kf_tls_trust_reload(kf_tls_trust *trust, kf_error *error)
+{
+    kf_code code = KF_OK;
+    (void)pthread_mutex_lock(&trust->lock);
+    if (trust->revocations != NULL) code = kf_revocations_reload(trust->revocations, trust->list, error);
+    (void)pthread_mutex_unlock(&trust->lock);
+    return code;
+}
+
+/* The number of the first certificate of the path that was revoked; the path's length: none. */
+static size_t first_revoked(kf_tls_trust *trust, const kf_peer *peer)
+{
+    size_t i = peer->path_length;
+    if (trust->revocations == NULL) return i;
+    kf_revocations_refresh(trust->revocations, trust->list);
+    for (i = 0; i < peer->path_length; i++)
+        if (kf_revocations_have(trust->revocations, peer->path[i])) break;
+    return i;
+}
+
+static kf_code check_revoked(kf_tls_trust *trust, const kf_peer *peer, kf_error *error)
+{
+    size_t revoked = first_revoked(trust, peer);
+    if (revoked == peer->path_length) return KF_OK;
+    return kf_fail(error, KF_ERR_CERTIFICATE,
+                   revoked == 0 ? "certificate urn:keyfill:%s:%s was revoked; issue a new one"
+                                : "certificate urn:keyfill:%s:%s was issued by an authority whose own was "
+                                  "revoked; issue a new one under another",
+                   kf_peer_role_name(peer->role), peer->name);
+}
+
+kf_code kf_tls_check_again(kf_tls_trust *trust, const kf_peer *peer, time_t now, kf_error *error)
+{
+    if (now > peer->not_after) {
+        char when[KF_TIME_TEXT_SIZE];
+        kf_time_format(peer->not_after, when);
+        return kf_fail(error, KF_ERR_CERTIFICATE,
+                       "certificate urn:keyfill:%s:%s expired on %s; issue a new one",
+                       kf_peer_role_name(peer->role), peer->name, when);
+    }
+    (void)pthread_mutex_lock(&trust->lock);
+    kf_code code = check_revoked(trust, peer, error);
+    (void)pthread_mutex_unlock(&trust->lock);
+    return code;
 }
 
 static kf_code check_time(gnutls_x509_crt_t certificate, time_t now, kf_peer *peer, kf_error *error)
@@ -318,14 +381,14 @@ static kf_code check_authority(gnutls_x509_crt_t authority, const kf_peer *peer,
 }
 
 /* docs/messages.md, Roles: root -> anything but a terminal, or root -> terminal authority -> terminal. */
-static kf_code verify_path(const kf_tls_trust *trust, gnutls_x509_crt_t *chain, size_t count, time_t now,
+static kf_code verify_path(kf_tls_trust *trust, gnutls_x509_crt_t *chain, size_t count, time_t now,
                            kf_peer *ret_peer, kf_error *error)
 {
     unsigned status = 0;
     bool direct = gnutls_x509_trust_list_verify_crt(trust->list, chain, 1, GNUTLS_VERIFY_DISABLE_TIME_CHECKS,
                                                     &status, NULL) == 0 &&
                   status == 0;
-    unsigned length = direct || count < 2 ? 1 : 2;
+    unsigned length = direct || count < KF_PEER_PATH_MAX ? 1 : KF_PEER_PATH_MAX;
     KF_TRY(check_signatures(trust, chain, length, error));
     kf_peer peer;
     kf_error reason = {KF_OK, ""};
@@ -334,19 +397,22 @@ static kf_code verify_path(const kf_tls_trust *trust, gnutls_x509_crt_t *chain, 
         kf_certificate_name(chain[0], name);
         return kf_fail(error, KF_ERR_CERTIFICATE, "certificate %s: %s", name, kf_error_text(&reason));
     }
-    for (unsigned i = 0; i < length; i++)
-        KF_TRY(check_time(chain[i], now, &peer, error));
+    for (peer.path_length = 0; peer.path_length < length; peer.path_length++) {
+        KF_TRY(check_time(chain[peer.path_length], now, &peer, error));
+        KF_TRY(kf_revocation_entry(chain[peer.path_length], peer.path[peer.path_length], error));
+    }
     KF_TRY(check_root_time(trust, chain[length - 1], now, &peer, error));
     if (peer.role == KF_PEER_TERMINAL_AUTHORITY)
         return kf_fail(error, KF_ERR_CERTIFICATE,
                        "certificate terminal-authority:%s signs terminals; it identifies no peer", peer.name);
-    if (length == 2) KF_TRY(check_authority(chain[1], &peer, error));
+    if (length == KF_PEER_PATH_MAX) KF_TRY(check_authority(chain[1], &peer, error));
     if (length == 1 && peer.role == KF_PEER_TERMINAL)
         return kf_fail(
             error, KF_ERR_CERTIFICATE,
             "certificate terminal:%s was not issued by a terminal authority; terminals are accepted only "
             "under one",
             peer.name);
+    KF_TRY(check_revoked(trust, &peer, error));
     *ret_peer = peer;
     return KF_OK;
 }

@@ -36,6 +36,7 @@ typedef enum kf_peer_role {
 #define KF_PEER_NAME_MAX KF_NAME_MAX
 #define KF_PEER_URI_SIZE 128 /* bytes with the zero */
 #define KF_FINGERPRINT_SIZE 32
+#define KF_PEER_PATH_MAX 2                  /* certificates of a path below the root */
 #define KF_TLS_FILE_MAX ((size_t)64 * 1024) /* bytes of a certificate, chain or key file */
 
 typedef struct kf_peer {
@@ -44,6 +45,9 @@ typedef struct kf_peer {
     time_t not_before;
     time_t not_after;                         /* the earliest of the path's */
     uint8_t fingerprint[KF_FINGERPRINT_SIZE]; /* SHA-256 of the certificate (DER) */
+    /* Of one that was verified: what a revocation list names each certificate of its path by. */
+    uint8_t path[KF_PEER_PATH_MAX][KF_FINGERPRINT_SIZE];
+    size_t path_length;
 } kf_peer;
 
 /* "host", "terminal", "issuing-server", …; "none" for KF_PEER_NONE. Static strings. */
@@ -74,11 +78,22 @@ kf_code kf_tls_trust_new(kf_view pem, const char *origin, kf_tls_trust **ret_tru
 kf_code kf_tls_trust_of_file(const char *path, kf_tls_trust **ret_trust, kf_error *error) KF_MUST_USE;
 /* Frees, sets NULL. */
 void kf_tls_trust_free(kf_tls_trust **trust);
+/* From now on certificates that the revocation lists in the file `path` name are refused (PEM; each list
+ * signed by a root, or by a terminal authority whose certificate stands in the same file). The file is looked
+ * at whenever a certificate is, and read again where it changed; a changed file that cannot be used, or holds
+ * an older list than is in force, is logged and changes nothing. KF_ERR_FILE, KF_ERR_CERTIFICATE: it cannot
+ * be used at all. */
+kf_code kf_tls_trust_revoke_by(kf_tls_trust *trust, const char *path, kf_error *error) KF_MUST_USE;
+/* Reads the file again now; in failure all stays. KF_OK where there is none. */
+kf_code kf_tls_trust_reload(kf_tls_trust *trust, kf_error *error) KF_MUST_USE;
 
 /* Verifies the certificates that a peer sent (DER, its own first) at time `now`: signatures up to a root, the
  * time of each, one URI, the terminal authority's rule. KF_ERR_CERTIFICATE with one sentence that says which
  * of these failed, and for which certificate. */
 kf_code kf_tls_verify_peer(kf_tls_trust *trust, const kf_view *certificates, size_t count, time_t now,
                            kf_peer *ret_peer, kf_error *error) KF_MUST_USE;
+/* Of a peer that was verified before, on a connection that stays open: whether it still counts at time `now`.
+ * KF_ERR_CERTIFICATE where a certificate of its path expired or was revoked meanwhile. */
+kf_code kf_tls_check_again(kf_tls_trust *trust, const kf_peer *peer, time_t now, kf_error *error) KF_MUST_USE;
 
 #endif

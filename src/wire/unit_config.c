@@ -24,6 +24,7 @@ kf_code kf_unit_serve(const kf_unit_config *unit, const kf_http_server_options *
     whole.ca_file = unit->ca;
     whole.certificate_file = unit->certificate;
     whole.key_file = unit->private_key;
+    whole.crl_file = unit->crl;
     whole.worker_threads = unit->worker_threads;
     return kf_http_server_start(&whole, ret_server, error);
 }
@@ -35,6 +36,7 @@ kf_http_client_options kf_unit_client(const kf_unit_config *unit, const char *ur
                                     .ca_file = unit->ca,
                                     .certificate_file = unit->certificate,
                                     .key_file = unit->private_key,
+                                    .crl_file = unit->crl,
                                     .expected_role = role,
                                     .expected_name = name};
 }

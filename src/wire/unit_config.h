@@ -6,9 +6,8 @@
  *     ca: /etc/keyfill/ca.pem
  *     certificate: /etc/keyfill/kmu.pem
  *     private_key: /etc/keyfill/kmu.key
- *     database: sqlite:/var/lib/keyfill/kmu/records.db
- *     worker_threads: 8
- *     log_level: info
+ *     crl: /etc/keyfill/crl.pem                      revocation lists, read again when the file changes and
+ * on SIGHUP; absent: none database: sqlite:/var/lib/keyfill/kmu/records.db worker_threads: 8 log_level: info
  */
 #ifndef KEYFILL_WIRE_UNIT_CONFIG_H
 #define KEYFILL_WIRE_UNIT_CONFIG_H
@@ -25,6 +24,7 @@ typedef struct kf_unit_config {
     char *ca;
     char *certificate;
     char *private_key;
+    char *crl; /* NULL: none */
     char *database;
     uint32_t worker_threads;
     char *log_level;
@@ -37,6 +37,7 @@ typedef struct kf_unit_config {
         KF_CONFIG_TEXT("ca", structure, unit.ca),                                                            \
         KF_CONFIG_TEXT("certificate", structure, unit.certificate),                                          \
         KF_CONFIG_TEXT("private_key", structure, unit.private_key),                                          \
+        KF_CONFIG_OPTIONAL_TEXT("crl", structure, unit.crl),                                                 \
         KF_CONFIG_TEXT("database", structure, unit.database),                                                \
         KF_CONFIG_OPTIONAL_NUMBER("worker_threads", structure, unit.worker_threads),                         \
         KF_CONFIG_OPTIONAL_TEXT("log_level", structure, unit.log_level)
