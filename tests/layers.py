@@ -29,7 +29,7 @@ VAULT_FOLDERS = {"vault"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
 PUBLIC_LAYER = {"error": "base", "bytes": "base", "secret": "base", "hex": "base",
                 "cipher": "crypto", "mac": "crypto", "kdf": "crypto", "diversify": "crypto", "kcv": "crypto", "emv": "crypto",
-                "key_block": "crypto", "signature": "crypto"}
+                "key_block": "crypto", "signature": "crypto", "digest": "crypto"}
 
 
 def public_layer(header):

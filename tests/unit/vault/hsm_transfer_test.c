@@ -204,5 +204,5 @@ int main(void)
         cmocka_unit_test(the_receipt_says_when_a_key_was_in_memory),
         cmocka_unit_test(an_envelope_that_is_cut_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, test_custody_stop);
 }

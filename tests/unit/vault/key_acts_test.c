@@ -336,5 +336,5 @@ int main(void)
         WITH_VAULT(a_backup_through_the_vault_restores_onto_another),
         WITH_VAULT(requests_that_are_cut_anywhere_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, test_custody_stop);
 }

@@ -13,14 +13,9 @@
 
 #include "token_fixture.h"
 
-/* One token for the whole program; stopped at its end. */
+/* One token for the whole program. */
 static test_token shared_token;
 static bool has_token;
-
-static void remove_shared_token(void)
-{
-    test_token_remove(&shared_token);
-}
 
 bool test_uses_token(void)
 {
@@ -34,9 +29,17 @@ const kf_key_custody *test_custody(void)
     if (!has_token) {
         test_token_make(&shared_token, true);
         has_token = true;
-        assert_int_equal(atexit(remove_shared_token), 0);
     }
     return &shared_token.custody;
+}
+
+/* Not at exit: the module's own statics may be gone by then. */
+int test_custody_stop(void **state)
+{
+    (void)state;
+    if (has_token) test_token_remove(&shared_token);
+    has_token = false;
+    return 0;
 }
 
 void key_folder_make(key_folder *folder)

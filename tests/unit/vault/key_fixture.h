@@ -21,6 +21,8 @@ void key_folder_slot(const key_folder *folder, size_t slot, char ret_path[96]);
 
 bool test_uses_token(void);
 const kf_key_custody *test_custody(void); /* NULL: memory */
+/* Teardown of a group of tests that may have used a token. */
+int test_custody_stop(void **state);
 kf_secret *test_secret(const char *text);
 kf_code open_store(const key_folder *folder, const char *passphrase, kf_key_store **ret_store,
                    kf_error *error);

@@ -464,5 +464,5 @@ int main(void)
         cmocka_unit_test(a_section_is_kept_with_the_keys_and_a_failed_write_leaves_the_old_one),
         cmocka_unit_test(a_backup_restored_onto_an_empty_machine_has_the_same_check_values),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, test_custody_stop);
 }

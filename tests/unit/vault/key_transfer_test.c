@@ -356,5 +356,5 @@ int main(void)
         WITH_UNITS(a_unit_that_was_away_gets_what_it_missed_in_order_and_in_parts),
         WITH_UNITS(keys_that_came_over_a_pair_are_not_changed_or_replaced_here),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, test_custody_stop);
 }
