@@ -98,6 +98,7 @@ enum {
     X(KF_ERR_OFFICERS, 730, KF_EXIT_REFUSED, 403, "it takes the signatures of officers of the roster")       \
     X(KF_ERR_EXPIRED, 731, KF_EXIT_REFUSED, 409, "the proposal has expired")                                 \
     X(KF_ERR_SPENT, 732, KF_EXIT_REFUSED, 409, "the proposal was acted on already")                          \
+    X(KF_ERR_HELD, 733, KF_EXIT_REFUSED, 503, "an older key store or audit log was put back")                \
     /* units */                                                                                              \
     X(KF_ERR_OPERATION, 810, KF_EXIT_USAGE, 400, "no such operation")                                        \
     X(KF_ERR_CATEGORY, 811, KF_EXIT_REFUSED, 422, "no category fits")                                        \

@@ -11,7 +11,8 @@
 #define KF_AUDIT_UNIT_MAX 96     /* bytes of "kmu:main" */
 #define KF_AUDIT_FINDING_MAX 400 /* bytes */
 
-/* Keeps a head of `unit`, inside the caller's transaction or outside. The same again changes nothing. */
+/* Keeps a head of `unit`, inside the caller's transaction or outside. One that says the same as
+ * the newest, but for the time, is not kept. */
 kf_code kf_audit_heads_keep(kf_database *database, const char *unit, const kf_signed_head *head,
                             kf_error *error) KF_MUST_USE;
 /* The newest of `unit`; `*ret_found` false where none is kept. */

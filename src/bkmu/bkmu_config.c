@@ -4,6 +4,7 @@
 
 static const cyaml_schema_field_t config_fields[] = {
     KF_UNIT_CONFIG_FIELDS(kf_bkmu_config),
+    KF_AUDIT_CONFIG_FIELD(kf_bkmu_config),
     CYAML_FIELD_END,
 };
 
@@ -16,6 +17,7 @@ kf_code kf_bkmu_config_load(const char *path, kf_bkmu_config **ret_config, kf_er
     KF_TRY(kf_config_load(path, &config_schema, &loaded, error));
     KF_CLEANUP(kf_bkmu_config_free) kf_bkmu_config *config = loaded;
     KF_TRY(kf_unit_config_fill_in(path, &config->unit, WORKER_THREADS_STANDARD, error));
+    KF_TRY(kf_audit_config_fill_in(path, config->audit, error));
     *ret_config = config;
     config = NULL; /* the caller owns it now */
     return KF_OK;

@@ -1,12 +1,13 @@
 /* The configuration of keyfill-bkm-front, as keyfill-bkmd starts it: what every unit has
- * (wire/unit_config.h). */
+ * (wire/unit_config.h), and `audit:` (vault/audit_head_keeper.h). */
 #ifndef KEYFILL_BKMU_BKMU_CONFIG_H
 #define KEYFILL_BKMU_BKMU_CONFIG_H
 
-#include "wire/unit_config.h"
+#include "vault/audit_head_keeper.h"
 
 typedef struct kf_bkmu_config {
     kf_unit_config unit;
+    kf_audit_config *audit; /* NULL: the defaults */
 } kf_bkmu_config;
 
 /* Defaults are filled in. KF_ERR_CONFIGURATION names file and key. */

@@ -11,6 +11,7 @@ typedef struct bkmu_program {
     kf_bkmu_config *config;
     kf_bkmu bkmu;
     kf_http_server *server;
+    kf_audit_keeper *keeper;
 } bkmu_program;
 
 static kf_code load(void *context, const char *config_path, const char **ret_log_level, kf_error *error)
@@ -36,6 +37,8 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
     KF_TRY(kf_front_meet_vault(&program->options, &bkmu->front, error));
     KF_TRY(kf_owed_receipts_new(&bkmu->front.owed, error));
     KF_TRY(kf_front_open_records(&bkmu->front, unit->database, &kf_bkmu_migrations, error));
+    const kf_audit_keeper_options keeper = {&bkmu->front, program->config->audit, unit, "keyfill-bkm-front"};
+    KF_TRY(kf_audit_keeper_start(&keeper, &program->keeper, error));
     KF_TRY(kf_pusher_new(bkmu, &bkmu->pusher, error));
     KF_TRY(kf_unit_serve(unit, &options, &program->server, error));
     (void)snprintf(ret_ready, KF_DAEMON_READY_SIZE, "listening on %s:%u", unit->address,
@@ -59,6 +62,7 @@ static void end(void *context)
     bkmu_program *program = context;
     kf_http_server_stop(&program->server);
     kf_pusher_free(&program->bkmu.pusher);
+    kf_audit_keeper_end(&program->keeper);
     kf_database_free(&program->bkmu.front.database);
     kf_owed_receipts_free(&program->bkmu.front.owed);
     kf_front_log_free(&program->bkmu.front.log);

@@ -72,6 +72,7 @@ static kf_code take_answer(push_call *call, const json_t *answer, kf_error *erro
     call->acknowledged = (uint64_t)revision;
     (void)snprintf(peer, sizeof peer, "kmu:%s", call->row->name);
     KF_TRY(kf_key_peers_record(call->bkmu->front.database, peer, holds, call->bkmu->front.clock(), error));
+    KF_TRY(kf_audit_exchange_take(&call->bkmu->front, peer, answer, NULL, error));
     return kf_kmus_note(&call->bkmu->front, call->row->name, call->acknowledged, NULL, error);
 }
 
@@ -83,7 +84,9 @@ static kf_code send_message(push_call *call, const kf_key_message *message, cons
     KF_CLEANUP(kf_json_free) json_t *answer = NULL;
     KF_TRY(kf_fail_plain(error, kf_json_set_text(body, "pair", call->row->pair)));
     KF_TRY(kf_fail_plain(error, kf_json_set(body, "holds", json_deep_copy(holds))));
-    if (message != NULL) {
+    if (message == NULL) {
+        KF_TRY(kf_audit_exchange_show(&call->bkmu->front, body, error));
+    } else {
         json_t *json = NULL;
         KF_TRY(kf_fail_plain(error, kf_key_message_to_json(message, &json)));
         KF_TRY(kf_fail_plain(error, kf_json_set(body, "message", json)));

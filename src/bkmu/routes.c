@@ -24,6 +24,7 @@ static kf_code get_ready(void *context, const kf_http_request *request, kf_http_
 {
     const kf_bkmu *bkmu = context;
     KF_TRY(kf_front_check_ready(&bkmu->front, error));
+    KF_TRY(kf_front_check_held(&bkmu->front, error));
     return kf_health_answer(context, request, response, error);
 }
 
@@ -180,7 +181,7 @@ typedef struct pull_form {
 
 static kf_code read_pull(const kf_http_request *request, pull_form *ret_form, kf_error *error)
 {
-    static const char *const members[] = {"pair", "revision", "holds", NULL};
+    static const char *const members[] = {"pair", "revision", "holds", "audit", NULL};
     int64_t revision = 0;
     json_t *holds = NULL;
     if (request->json == NULL) return kf_fail(error, KF_ERR_JSON, "a body is needed");
@@ -245,8 +246,12 @@ static kf_code post_missing(void *context, const kf_http_request *request, kf_ht
     KF_TRY(
         kf_key_peers_record(bkmu->front.database, wanted.actor.who, form.holds, bkmu->front.clock(), error));
     KF_TRY(kf_kmus_note(&bkmu->front, row.name, form.revision, NULL, error));
+    kf_audit_peer before;
+    KF_TRY(kf_audit_exchange_take(&bkmu->front, wanted.actor.who, request->json, &before, error));
     response->json = json_object();
-    return answer_pull(bkmu, batch, response->json, error);
+    KF_TRY(answer_pull(bkmu, batch, response->json, error));
+    KF_TRY(kf_audit_exchange_show(&bkmu->front, response->json, error));
+    return kf_fail_plain(error, kf_audit_exchange_tell(&before, response->json));
 }
 
 static kf_code get_audit_state(void *context, const kf_http_request *request, kf_http_response *response,

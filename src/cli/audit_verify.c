@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "cli/audit.h"
+#include "cli/proposal.h"
 #include "vault/audit_head.h"
 #include "vault/receipt.h"
 #include "vault/receipt_check.h"
@@ -17,7 +18,7 @@
 #define KEY_PUBLIC_KEY 3221
 #define KEY_HEAD 3222
 #define KEY_REASON 3223
-#define KEY_KMU 3224
+#define KEY_UNIT 3224
 #define PATH_SIZE 96
 #define HEAD_FILE_MAX ((size_t)64 * 1024 * 1024) /* bytes: a file of heads that grew for years */
 
@@ -336,16 +337,18 @@ kf_code kf_cli_audit_verify(kf_cli *cli, int argc, char **argv, kf_error *error)
 }
 
 typedef struct accept_options {
+    kf_cli_officer_options officer;
     const char *reason;
-    const char *kmu;
+    const char *unit;
 } accept_options;
 
 static error_t parse_accept(int key, char *argument, struct argp_state *state)
 {
     accept_options *options = state->input;
     switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &options->officer; return 0;
     case KEY_REASON: options->reason = argument; return 0;
-    case KEY_KMU: options->kmu = argument; return 0;
+    case KEY_UNIT: options->unit = argument; return 0;
     case ARGP_KEY_ARG: kf_cli_usage(state, "'%.40s': no arguments are taken", argument);
     case ARGP_KEY_END:
         if (options->reason == NULL) kf_cli_usage(state, "--reason is needed: it goes into the audit log");
@@ -354,55 +357,72 @@ static error_t parse_accept(int key, char *argument, struct argp_state *state)
     }
 }
 
-static kf_code accept_unit(const kf_cli *cli, const accept_options *options, json_t **ret_answer,
-                           kf_error *error)
+static kf_code accept_unit(const kf_cli *cli, const accept_options *options, kf_error *error)
 {
     KF_CLEANUP(kf_json_free) json_t *body = json_object();
-    char path[PATH_SIZE + 64];
-    (void)snprintf(path, sizeof path, "/v1/kmus/%.64s/accept", options->kmu);
+    KF_CLEANUP(kf_json_free) json_t *answer = NULL;
+    KF_TRY(kf_fail_plain(error, kf_json_set_text(body, "unit", options->unit)));
     KF_TRY(kf_fail_plain(error, kf_json_set_text(body, "reason", options->reason)));
-    return kf_cli_call_unit(cli, &(kf_cli_call){.method = "POST", .path = path, .body = body}, ret_answer,
-                            error);
+    KF_TRY(kf_cli_call_unit(cli, &(kf_cli_call){.method = "POST", .path = "/v1/audit/accept", .body = body},
+                            &answer, error));
+    return cli->json ? kf_cli_print_json(answer, error) : KF_OK;
 }
 
-static kf_code accept_own(const kf_cli *cli, const accept_options *options, json_t **ret_answer,
-                          kf_error *error)
+static kf_code propose_own(const kf_cli *cli, const accept_options *options, const char *found,
+                           kf_error *error)
+{
+    kf_proposal_act act;
+    memset(&act, 0, sizeof act);
+    act.kind = KF_PROPOSAL_ACCEPT_LOG;
+    if (kf_audit_holds_from_names(found, &act.accept_log.holds) != KF_OK)
+        return kf_fail(error, KF_ERR_PEER, "the unit found \"%.60s\", which is not known here", found);
+    if (strlen(options->reason) >= sizeof act.accept_log.reason)
+        return kf_fail(error, KF_ERR_USAGE, "--reason: at most %zu bytes", sizeof act.accept_log.reason - 1);
+    memcpy(act.accept_log.reason, options->reason, strlen(options->reason));
+    return kf_cli_propose_and_print(cli, &options->officer, &act, error);
+}
+
+static kf_code accept_own(const kf_cli *cli, const accept_options *options, kf_error *error)
 {
     KF_CLEANUP(kf_json_free) json_t *state = NULL;
     KF_CLEANUP(kf_json_free) json_t *body = json_object();
+    KF_CLEANUP(kf_json_free) json_t *answer = NULL;
+    KF_CLEANUP(kf_cli_signer_clear) kf_cli_signer signer_key = {.key = NULL};
     kf_audit_signer signer;
     KF_TRY(kf_cli_audit_state(cli, &signer, &state, error));
     const char *found = kf_cli_text(state, "found");
     if (found[0] == '\0')
         return kf_fail(error, KF_ERR_STATE, "nothing was put back: there is nothing to accept");
-    if (!cli->json) (void)printf("accepted: %s\n", kf_cli_text(state, "text"));
+    KF_TRY(kf_cli_signer_find(cli, &options->officer, &signer_key, error));
+    if (signer_key.key != NULL) return propose_own(cli, options, found, error);
     KF_TRY(kf_fail_plain(error, kf_json_set_text(body, "found", found)));
     KF_TRY(kf_fail_plain(error, kf_json_set_text(body, "reason", options->reason)));
-    return kf_cli_call_unit(cli, &(kf_cli_call){.method = "POST", .path = "/v1/audit/accept", .body = body},
-                            ret_answer, error);
+    KF_TRY(kf_cli_call_unit(cli, &(kf_cli_call){.method = "POST", .path = "/v1/audit/accept", .body = body},
+                            &answer, error));
+    if (cli->json) return kf_cli_print_json(answer, error);
+    (void)printf("accepted: %s\n", kf_cli_text(state, "text"));
+    return KF_OK;
 }
 
 kf_code kf_cli_audit_accept(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const struct argp_option option_table[] = {
         {"reason", KEY_REASON, "TEXT", 0, "why; goes into the audit log (needed)", 1},
-        {"kmu", KEY_KMU, "NAME", 0,
-         "at a base key management unit: whatever this key management unit shows next is believed", 1},
+        {"unit", KEY_UNIT, "NAME", 0, "whatever this other unit (kmu:NAME, bkmu:NAME) shows next is believed",
+         1},
         {0},
     };
+    static const struct argp_child children[] = {{&kf_cli_officer_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {option_table,
                                      parse_accept,
                                      NULL,
                                      "Accepts that an older key store or audit log was put back, after which "
                                      "the unit works again. Read keyfill "
                                      "audit verify first.",
-                                     NULL,
+                                     children,
                                      NULL,
                                      NULL};
-    accept_options options = {NULL, NULL};
+    accept_options options = {.reason = NULL};
     KF_TRY(kf_cli_parse(cli, &argp, argc, argv, &options, error));
-    KF_CLEANUP(kf_json_free) json_t *answer = NULL;
-    KF_TRY(options.kmu != NULL ? accept_unit(cli, &options, &answer, error)
-                               : accept_own(cli, &options, &answer, error));
-    return cli->json ? kf_cli_print_json(answer, error) : KF_OK;
+    return options.unit != NULL ? accept_unit(cli, &options, error) : accept_own(cli, &options, error);
 }

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "kmu/rollback.h"
+
 kf_caller_text kf_caller_show(const kf_peer *caller)
 {
     kf_caller_text shown;
@@ -26,6 +28,7 @@ void kf_kmu_end(kf_kmu *kmu)
 {
     kf_owed_receipts_free(&kmu->front.owed);
     kf_front_log_free(&kmu->front.log);
+    kf_rollback_free(&kmu->rollback);
     (void)pthread_mutex_destroy(&kmu->mirror);
 }
 
@@ -100,6 +103,10 @@ kf_code kf_kmu_pull(kf_kmu *kmu, const char *who, size_t *ret_count, kf_error *e
                        "this key management unit runs alone: no bkmu is configured to pull keys from");
     kf_vault_actor actor = {.request = ""};
     (void)snprintf(actor.who, sizeof actor.who, "%s", who);
-    KF_TRY(kf_key_exchange_pull(&kmu->front, &kmu->bkmu, &actor, ret_count, error));
+    kf_audit_verdict verdict = {.given = false};
+    kf_key_source source = kmu->bkmu;
+    source.verdict = &verdict;
+    KF_TRY(kf_key_exchange_pull(&kmu->front, &source, &actor, ret_count, error));
+    if (verdict.given && kmu->rollback != NULL) KF_TRY(kf_rollback_hear(kmu, &verdict, error));
     return kf_kmu_mirror_keys(kmu, error);
 }

@@ -14,12 +14,14 @@
 #define KF_REQUEST_PATIENCE_MS (120 * 1000)
 
 typedef struct kf_categories kf_categories;
+typedef struct kf_rollback kf_rollback;
 
 typedef struct kf_kmu {
     kf_front front; /* vault, database, clock */
     kf_categories *categories;
     kf_key_source bkmu; /* client NULL: this unit runs alone */
     bool development;
+    kf_rollback *rollback;  /* rollback.h; NULL: nothing holds this unit back */
     pthread_mutex_t mirror; /* held while the table of base keys is made anew */
 } kf_kmu;
 

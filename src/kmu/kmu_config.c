@@ -3,6 +3,10 @@
 #define WORKER_THREADS_STANDARD 8
 #define RETENTION_DAYS_STANDARD 30
 #define RETENTION_DAYS_MAX 36500
+#define POLL_SECONDS_STANDARD 300
+#define POLL_SECONDS_MAX 86400
+#define GRACE_SECONDS_STANDARD 86400
+#define GRACE_SECONDS_MAX (366 * 86400)
 
 static const cyaml_schema_field_t config_fields[] = {
     KF_UNIT_CONFIG_FIELDS(kf_kmu_config),
@@ -10,6 +14,9 @@ static const cyaml_schema_field_t config_fields[] = {
     KF_CONFIG_OPTIONAL_TEXT("bkmu_name", kf_kmu_config, bkmu_name),
     KF_CONFIG_OPTIONAL_TEXT("pair", kf_kmu_config, pair),
     KF_CONFIG_OPTIONAL_NUMBER("request_retention_days", kf_kmu_config, request_retention_days),
+    KF_CONFIG_OPTIONAL_NUMBER("bkmu_poll_seconds", kf_kmu_config, bkmu_poll_seconds),
+    KF_CONFIG_OPTIONAL_NUMBER("bkmu_grace_seconds", kf_kmu_config, bkmu_grace_seconds),
+    KF_AUDIT_CONFIG_FIELD(kf_kmu_config),
     CYAML_FIELD_END,
 };
 
@@ -28,7 +35,14 @@ static kf_code fill_in(const char *path, kf_kmu_config *config, kf_error *error)
     const kf_config_number retention = {"request_retention_days", &config->request_retention_days,
                                         RETENTION_DAYS_STANDARD, RETENTION_DAYS_MAX};
     KF_TRY(kf_unit_config_fill_in(path, &config->unit, WORKER_THREADS_STANDARD, error));
+    const kf_config_number poll = {"bkmu_poll_seconds", &config->bkmu_poll_seconds, POLL_SECONDS_STANDARD,
+                                   POLL_SECONDS_MAX};
+    const kf_config_number grace = {"bkmu_grace_seconds", &config->bkmu_grace_seconds, GRACE_SECONDS_STANDARD,
+                                    GRACE_SECONDS_MAX};
     KF_TRY(kf_config_default_number(path, &retention, error));
+    KF_TRY(kf_config_default_number(path, &poll, error));
+    KF_TRY(kf_config_default_number(path, &grace, error));
+    KF_TRY(kf_audit_config_fill_in(path, config->audit, error));
     if (config->bkmu != NULL && config->pair == NULL)
         return kf_fail(error, KF_ERR_CONFIGURATION,
                        "%s: with a bkmu the key 'pair' is needed: which transport key the two units share",

@@ -4,11 +4,14 @@
  *     bkmu_name: central                              in its certificate
  *     pair: north                                     the transport key that the two units share
  *     request_retention_days: 30                      a finished request and its answers are kept so long
+ *     bkmu_poll_seconds: 300                          how often the bkmu is asked for what is missing
+ *     bkmu_grace_seconds: 86400                       how long to work without having reached it (rollback.h)
+ *     audit: …                                        vault/audit_head_keeper.h
  */
 #ifndef KEYFILL_KMU_KMU_CONFIG_H
 #define KEYFILL_KMU_KMU_CONFIG_H
 
-#include "wire/unit_config.h"
+#include "vault/audit_head_keeper.h"
 
 typedef struct kf_kmu_config {
     kf_unit_config unit;
@@ -16,6 +19,9 @@ typedef struct kf_kmu_config {
     char *bkmu_name; /* NULL: any */
     char *pair;
     uint32_t request_retention_days;
+    uint32_t bkmu_poll_seconds;
+    uint32_t bkmu_grace_seconds;
+    kf_audit_config *audit; /* NULL: the defaults */
 } kf_kmu_config;
 
 /* Defaults are filled in. KF_ERR_CONFIGURATION names file and key. */

@@ -9,6 +9,7 @@
 #include "kmu/kmu_config.h"
 #include "kmu/records.h"
 #include "kmu/request_retention.h"
+#include "kmu/rollback.h"
 #include "wire/daemon.h"
 #include "wire/housekeeper.h"
 
@@ -23,6 +24,9 @@ typedef struct kmu_program {
     kf_http_server *server;
     kf_housekeeper *puller;
     unsigned pull_retry_seconds;
+    unsigned first_pull_wait; /* seconds until the second pull; 0 once that was waited for */
+    bool pulled;
+    kf_audit_keeper *keeper;
     kf_housekeeper *pruner;
 } kmu_program;
 
@@ -35,24 +39,39 @@ static kf_code load(void *context, const char *config_path, const char **ret_log
     return kf_unit_identify(&program->config->unit, KF_PEER_KMU, &self, error);
 }
 
-/* What was missed while this unit was away is asked for at start, until the base key management unit answers.
- */
+/* Asks the base key management unit for what is missing, and shows it how far key store and audit log have
+ * come. In how many seconds to ask again. */
 static unsigned pull_round(void *context)
 {
     kmu_program *program = context;
     kf_kmu *kmu = &program->kmu;
     kf_error error = {KF_OK, ""};
     size_t count = 0;
-    if (kf_kmu_pull(kmu, "kmu:start", &count, &error) == KF_OK) {
-        kf_log(KF_LOG_INFO, "%zu key blocks received from %s", count, kmu->bkmu.name);
-        return KF_HOUSEKEEPER_DONE;
+    if (kf_kmu_pull(kmu, program->pulled ? "kmu:poll" : "kmu:start", &count, &error) == KF_OK) {
+        if (count > 0 || !program->pulled)
+            kf_log(KF_LOG_INFO, "%zu key blocks received from %s", count, kmu->bkmu.name);
+        program->pulled = true;
+        program->pull_retry_seconds = PULL_RETRY_FIRST_SECONDS;
+        return program->config->bkmu_poll_seconds;
     }
     unsigned seconds = program->pull_retry_seconds;
-    kf_log(KF_LOG_WARNING, "no keys from %s yet, tried again in %u s: %s", kmu->bkmu.name, seconds,
+    kf_log(KF_LOG_WARNING, "no keys from %s, tried again in %u s: %s", kmu->bkmu.name, seconds,
            kf_error_text(&error));
+    if (kf_rollback_missed(kmu, &error) != KF_OK)
+        kf_log(KF_LOG_ERROR, "when %s was reached last is not known: %s", kmu->bkmu.name,
+               kf_error_text(&error));
     program->pull_retry_seconds =
         seconds * 2 < PULL_RETRY_MOST_SECONDS ? seconds * 2 : PULL_RETRY_MOST_SECONDS;
     return seconds;
+}
+
+/* The first answer, or that there is none, is waited for before anything is served. */
+static unsigned later_pull_round(void *context)
+{
+    kmu_program *program = context;
+    unsigned seconds = program->first_pull_wait;
+    program->first_pull_wait = 0;
+    return seconds != 0 ? seconds : pull_round(program);
 }
 
 static unsigned prune_round(void *context)
@@ -91,8 +110,11 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
     kmu_program *program = context;
     const kf_kmu_config *config = program->config;
     kf_kmu *kmu = &program->kmu;
-    const kf_http_server_options options = {
-        .routes = kf_kmu_routes, .route_count = kf_kmu_route_count, .context = kmu, .refused = refused};
+    const kf_http_server_options options = {.routes = kf_kmu_routes,
+                                            .route_count = kf_kmu_route_count,
+                                            .context = kmu,
+                                            .refused = refused,
+                                            .admit = kf_rollback_admit};
     kmu->front.clock = kf_clock_now_ms;
     kmu->development = program->options.development;
     KF_TRY(kf_front_meet_vault(&program->options, &kmu->front, error));
@@ -100,8 +122,13 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
     program->kmu_made = true;
     KF_TRY(open_records(config, kmu, error));
     KF_TRY(connect_bkmu(config, kmu, error));
+    KF_TRY(kf_rollback_new(config->bkmu_grace_seconds, &kmu->rollback, error));
+    if (kmu->bkmu.client != NULL) program->first_pull_wait = pull_round(program);
+    const kf_audit_keeper_options keeper = {&kmu->front, config->audit, &config->unit, "keyfill-kmu-front"};
+    KF_TRY(kf_audit_keeper_start(&keeper, &program->keeper, error));
     KF_TRY(kf_unit_serve(&config->unit, &options, &program->server, error));
-    if (kmu->bkmu.client != NULL) KF_TRY(kf_housekeeper_start(pull_round, program, &program->puller, error));
+    if (kmu->bkmu.client != NULL)
+        KF_TRY(kf_housekeeper_start(later_pull_round, program, &program->puller, error));
     KF_TRY(kf_housekeeper_start(prune_round, program, &program->pruner, error));
     if (kmu->development)
         kf_log(KF_LOG_WARNING, "DEVELOPMENT: card-manager keys that every card shares are accepted");
@@ -128,6 +155,7 @@ static void end(void *context)
     kf_http_server_stop(&program->server);
     kf_housekeeper_stop(&program->puller);
     kf_housekeeper_stop(&program->pruner);
+    kf_audit_keeper_end(&program->keeper);
     if (program->kmu_made) kf_kmu_end(kmu);
     kf_http_client_free(&kmu->bkmu.client);
     kf_categories_free(&kmu->categories);

@@ -148,6 +148,7 @@ bool kf_request_fault_passes(kf_code code)
     if ((int)code < 0) return true; /* ours or the machine's: no verdict on card or request */
     switch ((int)code) {
     case KF_ERR_BUSY:
+    case KF_ERR_HELD:
     case KF_ERR_RATE:
     case KF_ERR_TOKEN:
     case KF_ERR_IN_PROGRESS:

@@ -6,6 +6,7 @@
 #include "kmu/categories.h"
 #include "kmu/profiles.h"
 #include "kmu/requests.h"
+#include "kmu/rollback.h"
 #include "vault/audit_head_routes.h"
 #include "vault/key_routes.h"
 #include "vault/proposal_routes.h"
@@ -21,6 +22,8 @@ static kf_code handle_readiness(void *context, const kf_http_request *request, k
 {
     kf_kmu *kmu = context;
     KF_TRY(kf_front_check_ready(&kmu->front, error));
+    KF_TRY(kf_rollback_check(kmu, error));
+    KF_TRY(kf_front_check_held(&kmu->front, error));
     KF_TRY(kf_health_answer(context, request, response, error));
     return kf_fail_plain(error, kf_json_set_boolean(response->json, "development", kmu->development));
 }

@@ -59,6 +59,17 @@ kf_code kf_front_audit_state(const kf_front *front, kf_audit_state *ret_state, k
     return kf_fail_plain(error, kf_audit_state_take(&cursor, ret_state));
 }
 
+kf_code kf_front_check_held(const kf_front *front, kf_error *error)
+{
+    kf_audit_state state;
+    char found[KF_HOLD_TEXT_SIZE];
+    KF_TRY(kf_front_audit_state(front, &state, error));
+    if (state.note.holds == 0) return KF_OK;
+    kf_audit_hold_text(state.note.holds, found);
+    return kf_fail(error, KF_ERR_HELD,
+                   "%s; only keys are pulled and the audit log read until officers accept it", found);
+}
+
 static kf_code take_row(const kf_audit_row *row, void *context)
 {
     kf_front_log *log = context;

@@ -146,22 +146,57 @@ kf_code kf_audit_route_receipts(const kf_front *front, const kf_http_request *re
     return kf_fail_plain(error, set_verdict(&verdict, response->json));
 }
 
-kf_code kf_audit_route_accept(const kf_front *front, const kf_http_request *request,
-                              kf_http_response *response, kf_error *error)
+typedef struct forgetting {
+    const char *unit;
+    const char *who;
+    const char *reason;
+    int64_t now_ms;
+} forgetting;
+
+static kf_code forget(kf_database *database, void *context, kf_error *error)
 {
-    static const char *const members[] = {"found", "reason", NULL};
-    const char *found = NULL;
-    const char *reason = NULL;
-    kf_accept_log_request wanted;
-    memset(&wanted, 0, sizeof wanted);
-    if (request->json == NULL) return kf_fail(error, KF_ERR_JSON, "a body is needed");
-    KF_TRY(kf_json_only(request->json, members, error));
-    KF_TRY(kf_json_text(request->json, "found", 64, &found, error));
-    KF_TRY(kf_json_text(request->json, "reason", KF_ACCEPT_REASON_SIZE - 1, &reason, error));
+    const forgetting *work = context;
+    kf_audit_peer peer;
+    KF_TRY(kf_audit_peer_find(database, work->unit, &peer, error));
+    if (!peer.found) return kf_fail(error, KF_ERR_NOT_FOUND, "no unit %s has shown a head here", work->unit);
+    KF_TRY(kf_audit_peer_forget(database, work->unit, error));
+    const kf_audit_event event = {.time_ms = work->now_ms,
+                                  .actor = work->who,
+                                  .action = "audit.accept-unit",
+                                  .subject = work->unit,
+                                  .outcome = "ok",
+                                  .detail = work->reason};
+    return kf_audit_append(database, &event, NULL, error);
+}
+
+static kf_code accept_own(const kf_front *front, const kf_vault_actor *actor, const char *found,
+                          const char *reason, kf_error *error)
+{
+    kf_accept_log_request wanted = {.actor = *actor};
     if (kf_audit_holds_from_names(found, &wanted.holds) != KF_OK)
         return kf_fail(error, KF_ERR_FIELD, "found: \"%s\" is not what GET /v1/audit/state says", found);
     (void)snprintf(wanted.reason, sizeof wanted.reason, "%s", reason);
-    kf_front_actor(request->caller, NULL, &wanted.actor);
-    KF_TRY(kf_front_accept_log(front, &wanted, error));
+    return kf_front_accept_log(front, &wanted, error);
+}
+
+kf_code kf_audit_route_accept(const kf_front *front, const kf_http_request *request,
+                              kf_http_response *response, kf_error *error)
+{
+    static const char *const members[] = {"found", "unit", "reason", NULL};
+    const char *found = NULL;
+    const char *unit = NULL;
+    const char *reason = NULL;
+    kf_vault_actor actor;
+    if (request->json == NULL) return kf_fail(error, KF_ERR_JSON, "a body is needed");
+    KF_TRY(kf_json_only(request->json, members, error));
+    KF_TRY(kf_json_text_optional(request->json, "found", 64, &found, error));
+    KF_TRY(kf_json_text_optional(request->json, "unit", KF_AUDIT_UNIT_MAX, &unit, error));
+    KF_TRY(kf_json_text(request->json, "reason", KF_ACCEPT_REASON_SIZE - 1, &reason, error));
+    if ((found == NULL) == (unit == NULL))
+        return kf_fail(error, KF_ERR_FIELD, "one of found and unit is wanted: what is accepted");
+    kf_front_actor(request->caller, NULL, &actor);
+    if (found != NULL) KF_TRY(accept_own(front, &actor, found, reason, error));
+    forgetting work = {unit, actor.who, reason, (int64_t)front->clock()};
+    if (unit != NULL) KF_TRY(kf_database_write(front->database, forget, &work, error));
     return kf_audit_route_state(front, request, response, error);
 }

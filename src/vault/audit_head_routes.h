@@ -24,7 +24,8 @@ kf_code kf_audit_route_heads(const kf_front *front, const kf_http_request *reque
  * vault's verdict over the receipts of these rows. */
 kf_code kf_audit_route_receipts(const kf_front *front, const kf_http_request *request,
                                 kf_http_response *response, kf_error *error) KF_MUST_USE;
-/* POST /v1/audit/accept {"found", "reason"} → as GET /v1/audit/state. */
+/* POST /v1/audit/accept {"found" or "unit", "reason"} → as GET /v1/audit/state: what the vault found is
+ * accepted, or whatever that other unit shows next. */
 kf_code kf_audit_route_accept(const kf_front *front, const kf_http_request *request,
                               kf_http_response *response, kf_error *error) KF_MUST_USE;
 

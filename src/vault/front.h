@@ -51,6 +51,8 @@ kf_code kf_front_open_records(kf_front *front, const char *url, const kf_migrati
                               kf_error *error) KF_MUST_USE;
 /* For GET /readyz: the database can be read and the vault is there. */
 kf_code kf_front_check_ready(const kf_front *front, kf_error *error) KF_MUST_USE;
+/* KF_ERR_HELD where the vault does no act because something was put back (audit_head.h). */
+kf_code kf_front_check_held(const kf_front *front, kf_error *error) KF_MUST_USE;
 /* The first thing a front does then: tells the vault how far the audit log reaches, so that the numbers go
  * on, and writes the receipts that the vault has and the log has not. Logs what the vault found to be put
  * back (audit_head.h). */

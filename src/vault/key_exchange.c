@@ -93,6 +93,7 @@ kf_code kf_key_exchange_state(const kf_front *front, const char *pair, json_t **
     KF_TRY(kf_fail_plain(error, kf_json_set_integer(state, "revision", (int64_t)revision_over(&list, pair))));
     KF_TRY(kf_fail_plain(error, kf_key_holds_make(&list, &holds)));
     KF_TRY(kf_fail_plain(error, kf_json_set(state, "holds", holds)));
+    KF_TRY(kf_audit_exchange_show(front, state, error));
     *ret_state = state;
     state = NULL;
     return KF_OK;
@@ -146,7 +147,7 @@ static kf_code receive_message(const kf_front *front, const kf_vault_actor *acto
 kf_code kf_key_exchange_receive(const kf_front *front, const kf_http_request *request,
                                 kf_http_response *response, kf_error *error)
 {
-    static const char *const members[] = {"pair", "message", "holds", NULL};
+    static const char *const members[] = {"pair", "message", "holds", "audit", NULL};
     json_t *message = NULL;
     char pair[KF_CATEGORY_SIZE];
     kf_vault_actor actor;
@@ -157,6 +158,7 @@ kf_code kf_key_exchange_receive(const kf_front *front, const kf_http_request *re
     KF_TRY(kf_json_object_optional(request->json, "message", &message, error));
     if (message != NULL) KF_TRY(receive_message(front, &actor, pair, message, error));
     KF_TRY(record_holds(front, actor.who, request->json, error));
+    KF_TRY(kf_audit_exchange_take(front, actor.who, request->json, NULL, error));
     return kf_key_exchange_state(front, pair, &response->json, error);
 }
 
@@ -197,7 +199,12 @@ static kf_code pull_once(const kf_front *front, const kf_key_source *source, con
         return kf_error_prefix(error, "pulling keys from %s", source->name);
     if (answer == NULL) return kf_fail(error, KF_ERR_PEER, "%s gave an empty answer", source->name);
     KF_TRY(import_all(front, actor, answer, ret_round, error));
-    return record_holds(front, source->name, answer, error);
+    KF_TRY(record_holds(front, source->name, answer, error));
+    char unit[KF_AUDIT_UNIT_MAX];
+    (void)snprintf(unit, sizeof unit, "bkmu:%s", source->name);
+    KF_TRY(kf_audit_exchange_take(front, unit, answer, NULL, error));
+    if (source->verdict == NULL) return KF_OK;
+    return kf_audit_exchange_hear(front, answer, source->verdict, error);
 }
 
 kf_code kf_key_exchange_pull(const kf_front *front, const kf_key_source *source, const kf_vault_actor *actor,

@@ -2,6 +2,7 @@
 #ifndef KEYFILL_VAULT_KEY_EXCHANGE_H
 #define KEYFILL_VAULT_KEY_EXCHANGE_H
 
+#include "vault/audit_head_exchange.h"
 #include "vault/front.h"
 #include "vault/key_messages.h"
 #include "vault/key_peers.h"
@@ -17,7 +18,8 @@ kf_code kf_key_message_from_json(const json_t *json, kf_key_message *ret_message
 
 /* The key list of the own vault; kf_key_list_clear. */
 kf_code kf_key_exchange_list(const kf_front *front, kf_key_list *ret_list, kf_error *error) KF_MUST_USE;
-/* {"revision", "holds"}: what this unit has over `pair`, for an answer or a request. The caller frees. */
+/* {"revision", "holds", "audit"}: what this unit has over `pair`, for an answer or a request. The caller
+ * frees. */
 kf_code kf_key_exchange_state(const kf_front *front, const char *pair, json_t **ret_state,
                               kf_error *error) KF_MUST_USE;
 
@@ -30,8 +32,9 @@ kf_code kf_key_exchange_receive(const kf_front *front, const kf_http_request *re
 /* Where a key management unit pulls from. */
 typedef struct kf_key_source {
     kf_http_client *client;
-    const char *name; /* the base key management unit's, "bkmu:central" */
-    const char *pair; /* whose transport key */
+    const char *name;          /* the base key management unit's, "bkmu:central" */
+    const char *pair;          /* whose transport key */
+    kf_audit_verdict *verdict; /* what the other unit says of this one's key store and log; may be NULL */
 } kf_key_source;
 
 /* Pulls until nothing is missing. `actor` asked for it ("kmu:start", or an officer). */

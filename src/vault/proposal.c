@@ -42,7 +42,7 @@ kf_code kf_proposal_take(kf_view bytes, kf_proposal *ret_proposal)
     KF_TRY(kf_cursor_u64(&cursor, &proposal.expires));
     KF_TRY(kf_message_take_text(&cursor, proposal.proposer, sizeof proposal.proposer));
     KF_TRY(kf_cursor_u8(&cursor, &kind));
-    if (kind < KF_PROPOSAL_KEY_ACT || kind > KF_PROPOSAL_EXPORT) return KF_ERR_MALFORMED;
+    if (kind < KF_PROPOSAL_KEY_ACT || kind > KF_PROPOSAL_ACCEPT_LOG) return KF_ERR_MALFORMED;
     proposal.kind = (kf_proposal_kind)kind;
     KF_TRY(kf_message_take_blob(&cursor, KF_PROPOSAL_SIZE_MAX, &proposal.payload));
     KF_TRY(kf_message_end(&cursor));

@@ -10,6 +10,7 @@
 #define KEYFILL_VAULT_PROPOSAL_H
 
 #include "crypto/digest.h"
+#include "vault/audit_head.h"
 #include "vault/key_messages.h"
 #include "vault/roster.h"
 
@@ -24,12 +25,13 @@
 #define KF_OFFICER_SIGNATURE_SIZE 64 /* bytes */
 
 typedef enum kf_proposal_kind {
-    KF_PROPOSAL_KEY_ACT = 1, /* kf_key_act_request, its actor empty */
-    KF_PROPOSAL_ROSTER = 2,  /* kf_roster_change */
-    KF_PROPOSAL_PERMIT = 3,  /* kf_permit */
-    KF_PROPOSAL_BACKUP = 4,  /* sealed passphrase */
-    KF_PROPOSAL_RESTORE = 5, /* sealed passphrase, SHA-256 of the backup, which goes as attachment */
-    KF_PROPOSAL_EXPORT = 6,  /* kf_key_export_act */
+    KF_PROPOSAL_KEY_ACT = 1,    /* kf_key_act_request, its actor empty */
+    KF_PROPOSAL_ROSTER = 2,     /* kf_roster_change */
+    KF_PROPOSAL_PERMIT = 3,     /* kf_permit */
+    KF_PROPOSAL_BACKUP = 4,     /* sealed passphrase */
+    KF_PROPOSAL_RESTORE = 5,    /* sealed passphrase, SHA-256 of the backup, which goes as attachment */
+    KF_PROPOSAL_EXPORT = 6,     /* kf_key_export_act */
+    KF_PROPOSAL_ACCEPT_LOG = 7, /* u8 what was found (kf_audit_hold), text why it is accepted */
 } kf_proposal_kind;
 
 typedef struct kf_proposal {
@@ -81,6 +83,7 @@ typedef struct kf_proposal_act {
     kf_key_export_act export;
     kf_view sealed_passphrase;             /* backup, restore */
     uint8_t backup_digest[KF_DIGEST_SIZE]; /* restore */
+    kf_accept_log_request accept_log;      /* its actor empty */
 } kf_proposal_act;
 
 void kf_proposal_act_put(kf_buffer *payload, const kf_proposal_act *act);

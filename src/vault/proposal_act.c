@@ -71,7 +71,20 @@ void kf_proposal_act_put(kf_buffer *payload, const kf_proposal_act *act)
         kf_buffer_append_bytes(payload, act->backup_digest, sizeof act->backup_digest);
         return;
     case KF_PROPOSAL_EXPORT: put_export(payload, &act->export); return;
+    case KF_PROPOSAL_ACCEPT_LOG:
+        kf_buffer_append_u8(payload, (uint8_t)act->accept_log.holds);
+        kf_message_put_text(payload, act->accept_log.reason);
+        return;
     }
+}
+
+static kf_code take_accept_log(kf_cursor *cursor, kf_accept_log_request *accepted)
+{
+    uint8_t holds;
+    KF_TRY(kf_cursor_u8(cursor, &holds));
+    if (holds == 0 || holds > KF_HOLDS_ALL) return KF_ERR_MALFORMED;
+    accepted->holds = holds;
+    return kf_message_take_text(cursor, accepted->reason, sizeof accepted->reason);
 }
 
 static kf_code take_versioned(kf_cursor *cursor, kf_proposal_act *act)
@@ -79,6 +92,7 @@ static kf_code take_versioned(kf_cursor *cursor, kf_proposal_act *act)
     KF_TRY(kf_message_take_version(cursor));
     if (act->kind == KF_PROPOSAL_PERMIT) KF_TRY(kf_permit_take(cursor, &act->permit));
     if (act->kind == KF_PROPOSAL_EXPORT) KF_TRY(take_export(cursor, &act->export));
+    if (act->kind == KF_PROPOSAL_ACCEPT_LOG) KF_TRY(take_accept_log(cursor, &act->accept_log));
     if (act->kind == KF_PROPOSAL_BACKUP || act->kind == KF_PROPOSAL_RESTORE)
         KF_TRY(kf_message_take_blob(cursor, KF_SEALED_PASSPHRASE_MAX, &act->sealed_passphrase));
     if (act->kind == KF_PROPOSAL_RESTORE)
@@ -149,6 +163,7 @@ const char *kf_proposal_act_name(const kf_proposal_act *act)
     case KF_PROPOSAL_BACKUP: return "key.backup";
     case KF_PROPOSAL_RESTORE: return "key.restore";
     case KF_PROPOSAL_EXPORT: return "key.export";
+    case KF_PROPOSAL_ACCEPT_LOG: return "audit.accept";
     }
     return "unknown";
 }
@@ -182,6 +197,10 @@ kf_proposal_subject kf_proposal_subject_of(const kf_proposal_act *act)
     case KF_PROPOSAL_RESTORE: (void)snprintf(subject.text, sizeof subject.text, "key store"); break;
     case KF_PROPOSAL_EXPORT:
         write_key_subject(act->export.purpose, act->export.category, act->export.version, &subject);
+        break;
+    case KF_PROPOSAL_ACCEPT_LOG:
+        (void)snprintf(subject.text, sizeof subject.text, "%s",
+                       kf_audit_hold_names(act->accept_log.holds).text);
         break;
     }
     return subject;
@@ -308,6 +327,14 @@ static void describe_permit(kf_buffer *text, const kf_permit *permit)
                      kf_hex_show(KF_VIEW(permit->digest)).text);
 }
 
+static void describe_accept_log(kf_buffer *text, const kf_accept_log_request *accepted)
+{
+    char found[KF_HOLD_TEXT_SIZE];
+    kf_audit_hold_text(accepted->holds, found);
+    kf_buffer_format(text, "accept, and work again, although:\n  %s\n  because: %s\n", found,
+                     accepted->reason);
+}
+
 static void describe_act(kf_buffer *text, const kf_proposal_act *act)
 {
     switch (act->kind) {
@@ -328,6 +355,7 @@ static void describe_act(kf_buffer *text, const kf_proposal_act *act)
                          kf_key_purpose_name(act->export.purpose), act->export.category, act->export.version,
                          kf_kcv_show(act->export.kcv).text, act->export.pair);
         return;
+    case KF_PROPOSAL_ACCEPT_LOG: describe_accept_log(text, &act->accept_log); return;
     }
 }
 

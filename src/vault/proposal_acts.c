@@ -5,6 +5,7 @@
 
 #include <keyfill/hex.h>
 
+#include "vault/audit_head_acts.h"
 #include "vault/key_acts.h"
 #include "vault/key_transfer.h"
 #include "vault/permits.h"
@@ -236,6 +237,9 @@ static kf_code perform(kf_vault *vault, signed_proposal *hand, kf_buffer *given,
     case KF_PROPOSAL_ROSTER:
     case KF_PROPOSAL_PERMIT:
     case KF_PROPOSAL_EXPORT: return act_and_receipt(vault, hand, given, error);
+    case KF_PROPOSAL_ACCEPT_LOG:
+        hand->act.accept_log.actor = hand->proposer;
+        return kf_vault_accept_log(vault, &hand->act.accept_log, error);
     }
     return kf_fail_plain(error, KF_ERR_INTERNAL);
 }
@@ -246,8 +250,9 @@ kf_code kf_vault_handle_proposal(kf_vault *vault, kf_cursor *request, kf_buffer 
     signed_proposal hand;
     memset(&hand, 0, sizeof hand);
     KF_TRY(kf_fail_plain(error, kf_proposal_request_take(request, &wanted)));
-    KF_TRY(kf_vault_ready(vault, error));
+    KF_TRY(kf_vault_ready_for_key_blocks(vault, error));
     kf_code code = verify(vault, &wanted, &hand, error);
+    if (code == KF_OK && hand.act.kind != KF_PROPOSAL_ACCEPT_LOG) code = kf_vault_ready(vault, error);
     /* Before the act: whatever becomes of it, these signatures are used up. */
     if (code == KF_OK) code = kf_proposal_spend(vault->keys, &hand.proposal, vault->clock() / 1000, error);
     if (code != KF_OK) {

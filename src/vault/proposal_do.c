@@ -69,7 +69,8 @@ static kf_code make_result(const kf_proposal_act *act, kf_view given, kf_buffer 
         break;
     }
     case KF_PROPOSAL_ROSTER:
-    case KF_PROPOSAL_PERMIT: break;
+    case KF_PROPOSAL_PERMIT:
+    case KF_PROPOSAL_ACCEPT_LOG: break;
     }
     return kf_json_write(json, text);
 }
@@ -92,7 +93,7 @@ static kf_code write_end(kf_database *database, void *context, kf_error *error)
  */
 static bool stays_pending(kf_code code)
 {
-    return code < 0 || code == KF_ERR_OFFICERS || code == KF_ERR_BUSY;
+    return code < 0 || code == KF_ERR_OFFICERS || code == KF_ERR_BUSY || code == KF_ERR_HELD;
 }
 
 static const char *state_after(kf_code code)

@@ -70,7 +70,7 @@ kf_code kf_vault_ready(const kf_vault *vault, kf_error *error)
     char found[KF_HOLD_TEXT_SIZE];
     kf_audit_hold_text(vault->note.holds, found);
     return kf_fail(
-        error, KF_ERR_AUDIT,
+        error, KF_ERR_HELD,
         "%s; only keys are pulled and the audit log read until officers accept it: keyfill audit accept",
         found);
 }

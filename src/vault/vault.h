@@ -51,7 +51,7 @@ typedef struct kf_vault_act {
 /* Numbers, MACs and queues a receipt for the answer in hand. KF_ERR_STATE before KF_VAULT_RESUME; then the
  * act must not be done: ask kf_vault_ready first. */
 kf_code kf_vault_receipt(kf_vault *vault, const kf_vault_act *act, kf_error *error) KF_MUST_USE;
-/* Whether an act may be done: a receipt can be given, and nothing was put back (KF_ERR_AUDIT). */
+/* Whether an act may be done: a receipt can be given, and nothing was put back (KF_ERR_HELD). */
 kf_code kf_vault_ready(const kf_vault *vault, kf_error *error) KF_MUST_USE;
 /* Whether a receipt can be given: enough for what is served in any case, key blocks from elsewhere. */
 kf_code kf_vault_ready_for_key_blocks(const kf_vault *vault, kf_error *error) KF_MUST_USE;

@@ -144,7 +144,9 @@ void kf_http_answer(kf_http_exchange *exchange)
         if (is_refusal_of_caller(code) && options->refused != NULL)
             options->refused(options->context, &exchange->request, &error);
     } else {
-        code = exchange->route->handler(options->context, &exchange->request, &response, &error);
+        if (options->admit != NULL) code = options->admit(options->context, &exchange->request, &error);
+        if (code == KF_OK)
+            code = exchange->route->handler(options->context, &exchange->request, &response, &error);
         if (code == KF_OK) code = render(exchange, &response);
     }
     if (code != KF_OK) {

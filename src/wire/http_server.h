@@ -101,6 +101,9 @@ typedef struct kf_http_server_options {
     /* Asked at every request of a caller with a certificate, in a worker thread; NULL: nobody is. A caller
      * that is disabled gets 403 KF_ERR_DISABLED. */
     bool (*is_disabled)(void *context, kf_peer_role role, const char *name);
+    /* Asked before each handler, in a worker thread; NULL: all are admitted. What it gives other than KF_OK
+     * is the answer. */
+    kf_code (*admit)(void *context, const kf_http_request *request, kf_error *error);
     /* A request was refused for who called (403): so that the unit can write an audit row. In a worker
      * thread. */
     void (*refused)(void *context, const kf_http_request *request, const kf_error *error);

@@ -77,6 +77,9 @@ static void make_unit(two_units *units, test_unit *unit, kf_vault_unit kind, kf_
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     unit->vault_end = ends[1];
     assert_int_equal(kf_vault_client_new(ends[0], &unit->front.vault, &error), KF_OK);
+    /* The front tells it again, of a log that is empty. */
+    unit->vault.vault->resumed = false;
+    unit->vault.vault->last_receipt = 0;
     assert_int_equal(pthread_create(&unit->server_thread, NULL, serve_vault, unit), 0);
     unit->identity = test_identity_make(&units->certificates, &units->certificates.root, role, name);
     char path[128];
@@ -87,6 +90,7 @@ static void make_unit(two_units *units, test_unit *unit, kf_vault_unit kind, kf_
     assert_int_equal(kf_database_migrate(unit->front.database, &kf_audit_migrations, &error), KF_OK);
     assert_int_equal(kf_database_migrate(unit->front.database, &kf_key_peers_migrations, &error), KF_OK);
     assert_int_equal(kf_database_migrate(unit->front.database, &kf_bkmu_migrations, &error), KF_OK);
+    assert_int_equal(kf_front_resume(&unit->front, &error), KF_OK);
     assert_int_equal(pthread_mutex_init(&unit->lock, NULL), 0);
     assert_int_equal(pthread_cond_init(&unit->received, NULL), 0);
 }
@@ -99,6 +103,7 @@ static void remove_unit(test_unit *unit)
     assert_int_equal(pthread_join(unit->server_thread, &result), 0);
     assert_non_null(result);
     kf_database_free(&unit->front.database);
+    kf_front_log_free(&unit->front.log);
     test_vault_remove(&unit->vault);
     pthread_cond_destroy(&unit->received);
     pthread_mutex_destroy(&unit->lock);
@@ -271,7 +276,7 @@ static void a_pull_brings_everything_that_is_missing(void **state)
         kcvs[i] = generate(units, category);
     }
     KF_CLEANUP(kf_http_client_free) kf_http_client *client = client_of(units, &units->kmu, units->base.url);
-    kf_key_source source = {client, "bkmu:central", PAIR};
+    kf_key_source source = {client, "bkmu:central", PAIR, NULL};
     kf_vault_actor actor = {"kmu:start", ""};
     size_t count = 0;
     assert_int_equal(kf_key_exchange_pull(&units->kmu.front, &source, &actor, &count, &error),
@@ -296,7 +301,7 @@ static void a_disabled_unit_or_another_pair_gets_nothing(void **state)
     kf_error error = {KF_OK, ""};
     generate(units, "secret");
     KF_CLEANUP(kf_http_client_free) kf_http_client *client = client_of(units, &units->kmu, units->base.url);
-    kf_key_source source = {client, "bkmu:central", PAIR};
+    kf_key_source source = {client, "bkmu:central", PAIR, NULL};
     kf_vault_actor actor = {"kmu:start", ""};
     size_t count = 0;
     kf_kmu_row row = {.enabled = false, .name = "north", .pair = PAIR, .url = "https://127.0.0.1:1"};
@@ -317,7 +322,7 @@ static void each_side_shows_what_the_other_has(void **state)
     kf_kcv kcv = generate(units, "cn-north");
     wait_for_key(units, "cn-north", kcv);
     KF_CLEANUP(kf_http_client_free) kf_http_client *client = client_of(units, &units->kmu, units->base.url);
-    kf_key_source source = {client, "bkmu:central", PAIR};
+    kf_key_source source = {client, "bkmu:central", PAIR, NULL};
     kf_vault_actor actor = {"kmu:start", ""};
     size_t count = 0;
     assert_int_equal(kf_key_exchange_pull(&units->kmu.front, &source, &actor, &count, &error), KF_OK);

@@ -254,7 +254,7 @@ static void a_log_that_ends_before_its_signed_head_is_held_until_it_is_accepted(
     memset(made->hash, 0, sizeof made->hash);
     restart(made);
     assert_int_equal(resume(made, &lost), KF_HOLD_LOG_OLDER);
-    assert_int_equal(act(made, true), KF_ERR_AUDIT);
+    assert_int_equal(act(made, true), KF_ERR_HELD);
     assert_int_equal(sign(made, &head), KF_OK); /* as it is, for whoever keeps heads */
     /* Neither a restart nor a longer log makes it forget. */
     made->seq = 9;
@@ -285,7 +285,7 @@ static void another_log_is_noticed(void **state)
     made->hash[0] ^= 1;
     restart(made);
     assert_int_equal(resume(made, &lost), KF_HOLD_LOG_DIFFERS);
-    assert_int_equal(act(made, true), KF_ERR_AUDIT);
+    assert_int_equal(act(made, true), KF_ERR_HELD);
 }
 
 /* The sealed state as it is on the disk now. */
@@ -329,7 +329,7 @@ static void old_key_files_are_noticed(void **state)
     put_slots_back(made, slots);
     start_vault(made);
     assert_int_equal(resume(made, &lost), KF_HOLD_KEYS_OLDER);
-    assert_int_equal(act(made, true), KF_ERR_AUDIT);
+    assert_int_equal(act(made, true), KF_ERR_HELD);
 }
 
 static void a_change_of_the_key_store_without_a_receipt_gets_one(void **state)

@@ -135,6 +135,7 @@ static kf_proposal_act sample(kf_proposal_kind kind)
         .purpose = KF_PURPOSE_ADM, .category = "cn-east", .version = 2, .kcv = {{1, 2, 3}}, .pair = "main"};
     act.sealed_passphrase = kf_view_of_text("sealed");
     act.backup_digest[0] = 9;
+    act.accept_log = (kf_accept_log_request){.holds = KF_HOLD_KEYS_OLDER, .reason = "a reason"};
     return act;
 }
 
@@ -151,6 +152,7 @@ static void every_kind_reads_back_and_says_in_words_what_it_is(void **state)
         {KF_PROPOSAL_PERMIT, "module.permit", {"permit module transit", "SHA-256 00", ""}},
         {KF_PROPOSAL_BACKUP, "key.backup", {"back up all keys", "", ""}},
         {KF_PROPOSAL_RESTORE, "key.restore", {"restore all keys", "SHA-256 09", ""}},
+        {KF_PROPOSAL_ACCEPT_LOG, "audit.accept", {"work again", "old key files", "because: a reason"}},
         {KF_PROPOSAL_EXPORT, "key.export", {"cn-east, version 2", "KCV 010203", "transport key main"}},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
