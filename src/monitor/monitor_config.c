@@ -17,6 +17,7 @@ typedef struct vault_section {
     char *directory;
     char *passphrase_file;
     char *roster;
+    uint32_t derivations_per_minute; /* 0: the vault's own default */
 } vault_section;
 
 typedef struct front_section {
@@ -48,6 +49,7 @@ struct kf_monitor_config {
     char front_path[PATH_MAX];
     char hsm_path[PATH_MAX];
     char hsm_connections[8];
+    char derivations[12];
 };
 
 static const cyaml_schema_field_t vault_fields[] = {
@@ -57,6 +59,7 @@ static const cyaml_schema_field_t vault_fields[] = {
                            PATH_MAX),
     CYAML_FIELD_STRING_PTR("roster", CYAML_FLAG_POINTER_NULL | CYAML_FLAG_OPTIONAL, vault_section, roster, 1,
                            PATH_MAX),
+    CYAML_FIELD_UINT("derivations_per_minute", CYAML_FLAG_OPTIONAL, vault_section, derivations_per_minute),
     CYAML_FIELD_END,
 };
 
@@ -218,7 +221,7 @@ static kf_code find_users(const monitor_file *file, kf_monitor_plan *plan, kf_er
     return KF_OK;
 }
 
-static void fill_arguments(const kf_monitor_config *config, kf_monitor_unit unit, kf_monitor_plan *plan)
+static void fill_arguments(kf_monitor_config *config, kf_monitor_unit unit, kf_monitor_plan *plan)
 {
     const monitor_file *file = config->file;
     const char *const vault[] = {"keyfill-vault",
@@ -238,6 +241,12 @@ static void fill_arguments(const kf_monitor_config *config, kf_monitor_unit unit
     if (file->vault.roster != NULL) {
         plan->vault.arguments[count++] = "--roster";
         plan->vault.arguments[count++] = file->vault.roster;
+    }
+    if (file->vault.derivations_per_minute != 0) {
+        (void)snprintf(config->derivations, sizeof config->derivations, "%u",
+                       (unsigned)file->vault.derivations_per_minute);
+        plan->vault.arguments[count++] = "--derivations-per-minute";
+        plan->vault.arguments[count++] = config->derivations;
     }
     if (file->hsm != NULL) {
         plan->vault.arguments[count++] = "--hsm-descriptor";

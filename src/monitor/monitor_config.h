@@ -7,6 +7,7 @@
  *       directory: /var/lib/keyfill/kmu/keys
  *       passphrase_file: /etc/keyfill/kmu.passphrase
  *       roster: /etc/keyfill/kmu.roster   the first officers; read while the key store has none
+ *       derivations_per_minute: 120000    card keys that the vault derives in a minute at most, 60 to 100000000
  *     front:
  *       user: keyfill-kmu
  *       config: /etc/keyfill/kmu-front.yaml

@@ -144,6 +144,7 @@ static const int allowed_calls[] = {
     SCMP_SYS(recvmsg),
     SCMP_SYS(sendmsg),
     SCMP_SYS(flock),
+    SCMP_SYS(shutdown),
     /* memory */
     SCMP_SYS(brk),
     SCMP_SYS(munmap),

@@ -20,6 +20,7 @@ typedef struct hsm_connection {
 struct kf_hsm_client {
     int link;
     bool has_thread;
+    bool follows; /* the thread is past its start */
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t freed;
@@ -175,6 +176,10 @@ static void *follow_link(void *context)
     kf_hsm_client *client = context;
     int descriptors[KF_HSM_CONNECTIONS_MAX];
     size_t count = 0;
+    pthread_mutex_lock(&client->lock);
+    client->follows = true;
+    pthread_cond_broadcast(&client->freed);
+    pthread_mutex_unlock(&client->lock);
     while (kf_hsm_link_receive(client->link, descriptors, &count) == KF_OK && count > 0)
         kf_hsm_client_connect(client, descriptors, count);
     return NULL;
@@ -194,6 +199,11 @@ static kf_code start(kf_hsm_client *client)
     if (client->link < 0) return KF_OK;
     if (pthread_create(&client->thread, NULL, follow_link, client) != 0) return KF_ERR_SYSTEM;
     client->has_thread = true;
+    /* What a thread does at its start is not among the calls that a vault's closed doors leave. */
+    pthread_mutex_lock(&client->lock);
+    while (!client->follows)
+        pthread_cond_wait(&client->freed, &client->lock);
+    pthread_mutex_unlock(&client->lock);
     return KF_OK;
 }
 

@@ -16,6 +16,7 @@
 #include "vault/key_custody_token.h"
 #include "vault/passphrase_file.h"
 #include "vault/roster_file.h"
+#include "vault/serve_threads.h"
 #include "vault/vault.h"
 
 #define PASSPHRASE_MIN 12 /* bytes */
@@ -155,8 +156,10 @@ static kf_code run(const vault_options *options, kf_error *error)
     }
     KF_CLEANUP(kf_vault_free) kf_vault *vault = NULL;
     KF_TRY(open_vault(options, client != NULL ? &custody : NULL, &vault, error));
+    KF_CLEANUP(kf_vault_threads_free) kf_vault_threads *threads = NULL;
+    KF_TRY(kf_vault_threads_new(vault, kf_vault_threads_usual(), &threads, error));
     KF_TRY(kf_vault_close_doors(error));
-    return kf_vault_serve(vault, options->descriptor, error);
+    return kf_vault_threads_serve(threads, options->descriptor, error);
 }
 
 int main(int argc, char **argv)

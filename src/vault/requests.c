@@ -38,3 +38,8 @@ const kf_vault_request_row *kf_vault_request_find(kf_vault_unit unit, uint16_t k
         if ((uint16_t)rows[i].kind == kind && (rows[i].units & (unsigned)unit) != 0) return &rows[i];
     return NULL;
 }
+
+bool kf_vault_request_runs_beside_others(uint16_t kind)
+{
+    return kind == KF_VAULT_PROCEDURE_BEGIN || kind == KF_VAULT_PROCEDURE_ADVANCE;
+}

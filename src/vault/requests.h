@@ -14,5 +14,7 @@ typedef struct kf_vault_request_row {
 
 /* The row of `kind` if `unit` may send it, or NULL. */
 const kf_vault_request_row *kf_vault_request_find(kf_vault_unit unit, uint16_t kind);
+/* Procedures do: of what is shared they change the number of the last receipt alone. */
+bool kf_vault_request_runs_beside_others(uint16_t kind);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "vault/requests.h"
+#include "vault/serve_parts.h"
 
 #define READ_PART ((size_t)64 * 1024)
 #define ANSWERS_FLUSH ((size_t)256 * 1024) /* bytes of answers kept back at most */
@@ -20,6 +21,12 @@ static kf_code find_row(const kf_vault *vault, uint16_t kind, size_t payload_siz
                        payload_size, row->size_max);
     *ret_row = row;
     return KF_OK;
+}
+
+kf_code kf_vault_check_frame(const kf_vault *vault, const kf_vault_frame *frame, kf_error *error)
+{
+    const kf_vault_request_row *row;
+    return find_row(vault, frame->kind, frame->payload.size, &row, error);
 }
 
 static void clear_receipts(kf_vault *vault)
@@ -59,8 +66,7 @@ static kf_code flush(int descriptor, kf_buffer *answers, kf_error *error)
     return KF_OK;
 }
 
-/* A frame that is still arriving is refused by its head, before its bytes are waited for. */
-static kf_code check_head(const kf_vault *vault, kf_view rest, kf_error *error)
+kf_code kf_vault_check_head(const kf_vault *vault, kf_view rest, kf_error *error)
 {
     kf_cursor cursor = kf_cursor_of(rest);
     uint32_t length;
@@ -84,14 +90,14 @@ static kf_code answer_all(kf_vault *vault, int descriptor, kf_buffer *received, 
     }
     if (code != KF_ERR_TRUNCATED)
         return kf_fail(error, code, "a frame that is malformed: %s", kf_code_meaning(code));
-    KF_TRY(check_head(vault, cursor.rest, error));
+    KF_TRY(kf_vault_check_head(vault, cursor.rest, error));
     size_t rest = cursor.rest.size;
     if (rest > 0) memmove(received->data, cursor.rest.data, rest);
     kf_buffer_truncate(received, rest);
     return flush(descriptor, answers, error);
 }
 
-static kf_code read_part(int descriptor, kf_buffer *received, size_t *ret_got, kf_error *error)
+kf_code kf_vault_read_part(int descriptor, kf_buffer *received, size_t *ret_got, kf_error *error)
 {
     size_t before = received->size;
     uint8_t *place = kf_buffer_extend(received, READ_PART);
@@ -114,7 +120,7 @@ kf_code kf_vault_serve(kf_vault *vault, int descriptor, kf_error *error)
     KF_CLEANUP(kf_buffer_clear) kf_buffer answers = KF_BUFFER_INIT;
     for (;;) {
         size_t got = 0;
-        KF_TRY(read_part(descriptor, &received, &got, error));
+        KF_TRY(kf_vault_read_part(descriptor, &received, &got, error));
         if (got == 0) break;
         KF_TRY(answer_all(vault, descriptor, &received, &answers, error));
     }

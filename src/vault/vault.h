@@ -1,6 +1,9 @@
-/* The vault's state, as the handlers of its requests see it. One thread; nothing here is locked. */
+/* The vault's state, as the handlers of its requests see it. Most requests have it for themselves; procedures
+ * run side by side, each with a face of its own (serve_threads.h). */
 #ifndef KEYFILL_VAULT_VAULT_H
 #define KEYFILL_VAULT_VAULT_H
+
+#include <pthread.h>
 
 #include "vault/key_store.h"
 #include "vault/receipt.h"
@@ -25,7 +28,17 @@ typedef struct kf_vault {
 
     kf_receipt_journal *journal; /* NULL: receipts that a front loses are gone */
     kf_audit_note note;          /* as in the journal; with holds no act is done but accepting key blocks */
+
+    struct kf_vault *shared;      /* of a face: whose it is; NULL: this is the vault itself */
+    pthread_mutex_t receipt_lock; /* the vault's: of receipt_key, last_receipt, journal and note while
+                                     procedures run */
 } kf_vault;
+
+/* What one thread sees of the vault while procedures run: receipts and profiles at hand of its own, the rest
+ * as it was at the last refresh. The vault outlives it. */
+void kf_vault_face_make(kf_vault *vault, kf_vault *ret_face);
+void kf_vault_face_refresh(kf_vault *face);
+void kf_vault_face_clear(kf_vault *face);
 
 /* Handles one request: reads its payload, appends the answer's. On failure what was appended is dropped;
  * receipts made by then still go out. */

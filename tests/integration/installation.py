@@ -99,10 +99,12 @@ class Process:
             log.seek(self.offset)
             return re.search(pattern, log.read().decode(errors="replace"))
 
-    def tail(self):
+    def tail(self, size=4000):
+        """The end of its log since the start; None: all of it."""
         with open(self.log, "rb") as log:
             log.seek(self.offset)
-            return log.read().decode(errors="replace")[-4000:]
+            text = log.read().decode(errors="replace")
+        return text if size is None else text[-size:]
 
     def wait_for(self, pattern):
         def there():

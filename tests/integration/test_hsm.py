@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 sys.dont_write_bytecode = True
 import cards  # noqa: E402
@@ -14,7 +15,7 @@ import checks  # noqa: E402
 import clients  # noqa: E402
 import ready  # noqa: E402
 import relay  # noqa: E402
-from installation import TOKEN_MODULE, USERS, wait_until  # noqa: E402
+from installation import DEADLINE, TOKEN_MODULE, USERS, wait_until  # noqa: E402
 from memory_search import UNDER_SANITIZER, found, memory  # noqa: E402
 
 LOAD_THREADS = 6
@@ -23,6 +24,18 @@ LOAD_CARDS = 8  # a thread
 
 def helper(site, unit="kmu"):
     return ready.children(site, unit).get("hsm")
+
+
+def kill_helper(site):
+    """Once its token is open: SoftHSM writes the token's file at every login, in place, and one killed meanwhile has lost it."""
+    def is_open():
+        said = site.processes["kmu"].tail(None)
+        return helper(site) is not None and said.rfind(" is open") > said.rfind(f"keyfill-hsm {helper(site)} started")
+    wait_until("a helper with its token open", is_open)
+    pid = helper(site)
+    os.kill(pid, signal.SIGKILL)
+    wait_until("the helper's end", lambda: helper(site) != pid)
+    return pid
 
 
 def token_objects(site, unit):
@@ -118,9 +131,7 @@ def helper_is_killed(site, made, check, host):
         missed = 0
         for _ in range(3):
             probe = Probe(host, made, 2)
-            before = helper(site)
-            os.kill(before, signal.SIGKILL)
-            wait_until("the helper's end", lambda: helper(site) != before)  # pylint: disable=cell-var-from-loop
+            before = kill_helper(site)
             missed += probe.send().status == 503
             wait_for_healing(probe)
             checks.different(helper(site), before, "the helper")
@@ -133,8 +144,8 @@ def token_is_away(site, made, check, host):
     folder = site.path("kmu", "token")
     with check("the token's files are away: 503 with Retry-After; they are back: it heals by itself"):
         probe = Probe(host, made, 3)
+        kill_helper(site)
         (folder / "tokens").rename(folder / "away")
-        os.kill(helper(site), signal.SIGKILL)
         wait_until("the loss to be noticed", lambda: probe.send().status == 503)
         for _ in range(5):
             is_missed(probe.send())
@@ -152,11 +163,11 @@ def killed_under_load(site, made, check):
 
     def load(probes):
         for probe in probes:
-            while True:
+            end = time.monotonic() + DEADLINE
+            answer = None
+            while time.monotonic() < end and (answer is None or answer.status == 503):
                 answer = probe.send()
                 outcomes.append(answer)
-                if answer.status != 503:
-                    break
     with check("the helper is killed under load: every request gets its answer or 503 with Retry-After, and all are served in the end"):
         threads = [threading.Thread(target=load, args=(probes,)) for probes in loads]
         for thread in threads:
@@ -164,8 +175,7 @@ def killed_under_load(site, made, check):
         for share in (4, 2):
             wait_until("some of the load", lambda: sum(answer.status == 200 for answer in list(outcomes)) >=
                        LOAD_THREADS * LOAD_CARDS // share)  # pylint: disable=cell-var-from-loop
-            wait_until("a helper", lambda: helper(site) is not None)
-            os.kill(helper(site), signal.SIGKILL)
+            kill_helper(site)
         for thread in threads:
             thread.join()
         served = [answer for answer in outcomes if answer.status == 200]
