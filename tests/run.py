@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """./dev test: builds every variant, runs every test, and ends with `N passed, N failed`."""
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -93,34 +94,49 @@ def meson_tests(tally, variant):
     print(f"     {variant}: {counted} test programs", flush=True)
 
 
+def run_script(script, environment, long):
+    """What a script printed, how it ended, and in which time."""
+    start = time.monotonic()
+    try:
+        done = subprocess.run([sys.executable, str(script)], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              timeout=3600 if long else 900)
+        output, status = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as expired:
+        output, status = (expired.stdout or b"").decode(errors="replace") + "\nno end", 1
+    return output, status, time.monotonic() - start
+
+
+def count_script(tally, variant, script, result):
+    output, status, seconds = result
+    oks = [line[3:] for line in output.splitlines() if line.startswith("ok ")]
+    fails = [line[5:] for line in output.splitlines() if line.startswith("FAIL ")]
+    if status != 0 and not fails:
+        fails = [f"{script.name} ended with {status}"]
+    if not oks and not fails:
+        fails = [f"{script.name} checked nothing"]
+    for name in oks:
+        tally.add(name, True)
+    for name in fails:
+        tally.add(f"{variant}: {script.stem}: {name}", False)
+    print(f"{'ok  ' if not fails else 'FAIL'} {variant}: {script.name}: {len(oks)} checks ({seconds:.1f} s)", flush=True)
+    if fails:
+        print(output[-30000:], flush=True)
+
+
+SCRIPTS_AT_ONCE = 2  # they wait more than they work
+
+
 def integration(tally, variant, long):
     """Every script tests/integration/test_*.py: each prints `ok NAME` or `FAIL NAME` for what it checks."""
     folder = ROOT / VARIANTS[variant][0]
     environment = sanitizer_environment() if variant == "sanitized" else dict(os.environ)
     environment.update(KEYFILL_BUILD=str(folder), KEYFILL_LONG="1" if long else "0")
-    for script in sorted((ROOT / "tests" / "integration").glob("test_*.py")):
-        start = time.monotonic()
-        try:
-            done = subprocess.run([sys.executable, str(script)], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                                  timeout=3600 if long else 600)
-            output, status = done.stdout, done.returncode
-        except subprocess.TimeoutExpired as expired:
-            output, status = (expired.stdout or b"").decode(errors="replace") + "\nno end", 1
-        oks = [line[3:] for line in output.splitlines() if line.startswith("ok ")]
-        fails = [line[5:] for line in output.splitlines() if line.startswith("FAIL ")]
-        if status != 0 and not fails:
-            fails = [f"{script.name} ended with {status}"]
-        if not oks and not fails:
-            fails = [f"{script.name} checked nothing"]
-        for name in oks:
-            tally.add(name, True)
-        for name in fails:
-            tally.add(f"{variant}: {script.stem}: {name}", False)
-        print(f"{'ok  ' if not fails else 'FAIL'} {variant}: {script.name}: {len(oks)} checks "
-              f"({time.monotonic() - start:.1f} s)", flush=True)
-        if fails:
-            print(output[-30000:], flush=True)
+    scripts = sorted((ROOT / "tests" / "integration").glob("test_*.py"))
+    with concurrent.futures.ThreadPoolExecutor(SCRIPTS_AT_ONCE) as pool:
+        running = {pool.submit(run_script, script, environment, long): script for script in scripts}
+        for done in concurrent.futures.as_completed(running):
+            count_script(tally, variant, running[done], done.result())
 
 
 FUZZ_FOLDER = "build-fuzz"

@@ -5,6 +5,7 @@
 listens but on loopback (vpcd, the virtual reader, listens on all addresses: it is for tests and demonstrations only).
 """
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -65,6 +66,34 @@ def wait_until(what, condition, deadline=DEADLINE):
         if time.monotonic() > end:
             raise Failure(f"waited {deadline:.0f} s in vain for: {what}")
         time.sleep(0.01)
+
+
+class PcscdTurn:
+    """pcscd exists once on a machine, and tests run side by side: whoever starts one waits until it is their turn."""
+    FILE = "/run/lock/keyfill-pcscd"
+    WAIT = 600.0  # seconds: all that other tests do with theirs
+
+    def __init__(self):
+        self.file = None
+
+    def take(self):
+        # A test that has the turn passes it on to the programs that it runs.
+        if self.file is not None or os.environ.get("KEYFILL_PCSCD_TURN") == "taken":
+            return
+        self.file = open(self.FILE, "w", encoding="utf-8")
+        wait_until("the turn to start pcscd", self.locked, self.WAIT)
+
+    def locked(self):
+        try:
+            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def give_back(self):
+        if self.file is not None:
+            self.file.close()
+        self.file = None
 
 
 def pcscd_runs():
@@ -162,6 +191,7 @@ class Site:
         self.processes = {}
         self.ports = {}
         self.vpcd_ports = []
+        self.pcscd_turn = PcscdTurn()
 
     def __enter__(self):
         return self
@@ -509,6 +539,7 @@ iccid:
 
     def start_pcscd(self, readers=1):
         """pcscd with that many virtual readers of two slots each; each needs a copy of the driver of its own."""
+        self.pcscd_turn.take()
         if pcscd_runs():
             raise Failure(f"a pcscd runs already ({PCSCD_SOCKET}); stop it first")
         configuration = self.path("readers")
@@ -616,6 +647,7 @@ iccid:
                 self.stop_one(name)
             except Failure as failure:
                 problems.append(str(failure))
+        self.pcscd_turn.give_back()
         if problems:
             raise Failure("\n".join(problems))
 

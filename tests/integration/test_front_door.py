@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """./dev demo, ./dev up and ./dev down, as they are called. Starts pcscd."""
+import os
 import pathlib
 import re
 import subprocess
@@ -15,7 +16,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 def run(script, *arguments):
     return subprocess.run([sys.executable, str(HERE / script), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=300)
+                          stderr=subprocess.STDOUT, text=True, timeout=300, env=dict(os.environ, KEYFILL_PCSCD_TURN="taken"))
 
 
 def processes_of(folder):
@@ -57,10 +58,12 @@ def up_and_down(check, place):
 
 
 def main():
-    installation.wait_until("the machine's other pcscd to end", lambda: not installation.pcscd_runs(), 120)
+    turn = installation.PcscdTurn()
+    turn.take()
     with checks.folder() as folder, checks.Checks() as check:
         demonstration(check)
         up_and_down(check, folder / "units")
+    turn.give_back()
     return check.status
 
 

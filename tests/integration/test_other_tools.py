@@ -22,7 +22,6 @@ import installation  # noqa: E402
 import other_hosts  # noqa: E402
 
 TOOL_LIMIT = 60.0
-PCSCD_WAIT = 120.0  # seconds for another pcscd on this machine to end
 PACKAGE = bytes.fromhex("D2760000850101")
 APPLET = bytes.fromhex("D276000085010101")
 NEW_KEY = bytes.fromhex("A0112233445566778899AABBCCDDEEF1")
@@ -50,7 +49,6 @@ class Bench:
     def __init__(self, site):
         self.site = site
         site.path("logs").mkdir()
-        installation.wait_until("no other pcscd on this machine", lambda: not installation.pcscd_runs(), PCSCD_WAIT)
         site.start_pcscd()
 
     @staticmethod
