@@ -23,6 +23,12 @@ static kf_code load(void *context, const char *config_path, const char **ret_log
     return kf_unit_identify(&program->config->unit, KF_PEER_BKMU, &self, error);
 }
 
+/* Key management units are registered while it runs, with any port. */
+static kf_code limit(void *context, kf_sandbox *sandbox, kf_error *error)
+{
+    return kf_sandbox_allow_unit(sandbox, &((bkmu_program *)context)->config->unit, error);
+}
+
 static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_error *error)
 {
     bkmu_program *program = context;
@@ -82,6 +88,8 @@ int main(int argc, char **argv)
                               .routes = kf_bkmu_routes,
                               .route_count = kf_bkmu_route_count,
                               .load = load,
+                              .limit = limit,
+                              .limited_ports = KF_LANDLOCK_BIND,
                               .start = start,
                               .reload = reload,
                               .watched = vault_of,

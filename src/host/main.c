@@ -19,6 +19,18 @@ static kf_code load(void *context, const char *config_path, const char **ret_log
     return kf_unit_identify(&program->config->unit, KF_PEER_HOST, &program->self, error);
 }
 
+static kf_code limit(void *context, kf_sandbox *sandbox, kf_error *error)
+{
+    const kf_host_config *config = ((host_program *)context)->config;
+    const char *files[] = {config->terminal_authority_certificate, config->terminal_authority_key,
+                           config->issuing_server_ca};
+    KF_TRY(kf_sandbox_allow_unit(sandbox, &config->unit, error));
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        KF_TRY(kf_sandbox_allow_file(sandbox, files[i], KF_LANDLOCK_READ, error));
+    KF_TRY(kf_sandbox_allow_connect(sandbox, config->kmu, error));
+    return kf_sandbox_allow_connect(sandbox, config->issuing_server, error);
+}
+
 static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_error *error)
 {
     host_program *program = context;
@@ -54,6 +66,8 @@ int main(int argc, char **argv)
                               .routes = kf_host_routes,
                               .route_count = kf_host_route_count,
                               .load = load,
+                              .limit = limit,
+                              .limited_ports = KF_LANDLOCK_BIND | KF_LANDLOCK_CONNECT,
                               .start = start,
                               .reload = reload,
                               .end = end};

@@ -105,6 +105,13 @@ static kf_code connect_bkmu(const kf_kmu_config *config, kf_kmu *kmu, kf_error *
     return KF_OK;
 }
 
+static kf_code limit(void *context, kf_sandbox *sandbox, kf_error *error)
+{
+    const kf_kmu_config *config = ((kmu_program *)context)->config;
+    KF_TRY(kf_sandbox_allow_unit(sandbox, &config->unit, error));
+    return kf_sandbox_allow_connect(sandbox, config->bkmu, error);
+}
+
 static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_error *error)
 {
     kmu_program *program = context;
@@ -176,6 +183,8 @@ int main(int argc, char **argv)
                               .routes = kf_kmu_routes,
                               .route_count = kf_kmu_route_count,
                               .load = load,
+                              .limit = limit,
+                              .limited_ports = KF_LANDLOCK_BIND | KF_LANDLOCK_CONNECT,
                               .start = start,
                               .reload = reload,
                               .watched = vault_of,

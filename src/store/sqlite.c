@@ -54,7 +54,9 @@ static kf_code set_up(sqlite_connection *connection, kf_error *error)
     static const char settings[] = "PRAGMA journal_mode = WAL;"
                                    "PRAGMA synchronous = FULL;"
                                    "PRAGMA foreign_keys = ON;"
-                                   "PRAGMA trusted_schema = OFF;";
+                                   "PRAGMA trusted_schema = OFF;"
+                                   /* Sandboxed units have no folder for temporary files. */
+                                   "PRAGMA temp_store = MEMORY;";
     sqlite3 *handle = connection->handle;
     (void)sqlite3_extended_result_codes(handle, 1);
     (void)sqlite3_busy_timeout(handle, KF_DATABASE_BUSY_MS);

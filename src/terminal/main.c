@@ -21,6 +21,17 @@ static kf_code load(void *context, const char *config_path, const char **ret_log
     return kf_peer_of_own_file(program->config->certificate, KF_PEER_TERMINAL, &program->self, error);
 }
 
+/* Connecting to a local socket, pcscd's or a simulated card's, is not what Landlock limits. */
+static kf_code limit(void *context, kf_sandbox *sandbox, kf_error *error)
+{
+    const kf_terminal_config *config = ((terminal_program *)context)->config;
+    const char *files[] = {config->ca, config->certificate, config->private_key};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        KF_TRY(kf_sandbox_allow_file(sandbox, files[i], KF_LANDLOCK_READ, error));
+    KF_TRY(kf_sandbox_allow_file(sandbox, config->socket, KF_LANDLOCK_WRITE, error));
+    return kf_sandbox_allow_connect(sandbox, config->host, error);
+}
+
 static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_error *error)
 {
     terminal_program *program = context;
@@ -60,6 +71,8 @@ int main(int argc, char **argv)
                               .routes = kf_terminal_routes,
                               .route_count = kf_terminal_route_count,
                               .load = load,
+                              .limit = limit,
+                              .limited_ports = KF_LANDLOCK_BIND | KF_LANDLOCK_CONNECT,
                               .start = start,
                               .end = end};
     return kf_daemon_run(&daemon, argc, argv);

@@ -148,6 +148,8 @@ static kf_code run(const vault_options *options, kf_error *error)
         return kf_fail(error, KF_ERR_USAGE,
                        "descriptor %d is no socket: the vault is started by keyfill-kmud or keyfill-bkmd",
                        options->descriptor);
+    const kf_vault_files files = {options->directory, options->passphrase_file, options->roster};
+    KF_TRY(kf_vault_keep_files(&files, error));
     KF_CLEANUP(kf_hsm_client_free) kf_hsm_client *client = NULL;
     kf_key_custody custody;
     if (options->hsm_descriptor >= 0) {
@@ -156,6 +158,7 @@ static kf_code run(const vault_options *options, kf_error *error)
     }
     KF_CLEANUP(kf_vault_free) kf_vault *vault = NULL;
     KF_TRY(open_vault(options, client != NULL ? &custody : NULL, &vault, error));
+    KF_TRY(kf_vault_close_files(error));
     KF_CLEANUP(kf_vault_threads_free) kf_vault_threads *threads = NULL;
     KF_TRY(kf_vault_threads_new(vault, kf_vault_threads_usual(), &threads, error));
     KF_TRY(kf_vault_close_doors(error));

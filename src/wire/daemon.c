@@ -150,6 +150,17 @@ static kf_code wait_for_end(const kf_daemon *daemon, const sigset_t *held, const
     }
 }
 
+static kf_code enter_sandbox(const daemon_options *options, kf_error *error)
+{
+    const kf_daemon *daemon = options->daemon;
+    if (daemon->limit == NULL) return KF_OK;
+    KF_CLEANUP(kf_sandbox_end) kf_sandbox sandbox = KF_SANDBOX_INIT;
+    KF_TRY(kf_sandbox_begin(daemon->limited_ports, &sandbox, error));
+    KF_TRY(kf_sandbox_allow_file(&sandbox, options->config_path, KF_LANDLOCK_READ, error));
+    KF_TRY(daemon->limit(daemon->service, &sandbox, error));
+    return kf_sandbox_enter(&sandbox, error);
+}
+
 static kf_code serve(const daemon_options *options, const sigset_t *held, kf_error *error)
 {
     const kf_daemon *daemon = options->daemon;
@@ -163,6 +174,7 @@ static kf_code serve(const daemon_options *options, const sigset_t *held, kf_err
         (void)printf("%s: the configuration is in order\n", options->config_path);
         return KF_OK;
     }
+    KF_TRY(enter_sandbox(options, error));
     char ready[KF_DAEMON_READY_SIZE] = "";
     KF_TRY(daemon->start(daemon->service, ready, error));
     kf_log(KF_LOG_INFO, "%s", ready);

@@ -3,8 +3,9 @@
  *
  * In this order: options; SIGTERM, SIGINT and SIGHUP are held back in this thread and all that it makes,
  * SIGPIPE is ignored, memory of JSON is wiped when it is given back; `load`; with --check-config that is all;
- * `start`; the ready line is logged and the service manager notified. Then SIGHUP calls `reload`, and
- * SIGTERM, SIGINT or the hang-up of `watched` end it: `end`, which lets requests under way end.
+ * `limit`, behind which only what it allowed can be opened; `start`; the ready line is logged and the service
+ * manager notified. Then SIGHUP calls `reload`, and SIGTERM, SIGINT or the hang-up of `watched` end it:
+ * `end`, which lets requests under way end.
  *
  * The service manager is told as sd_notify(3) has it: READY=1 with a status line, RELOADING=1, STOPPING=1, in
  * datagrams to the socket that NOTIFY_SOCKET names; without that variable nobody is.
@@ -17,6 +18,7 @@
 #include <keyfill/error.h>
 
 #include "wire/http_server.h"
+#include "wire/sandbox.h"
 
 #define KF_DAEMON_READY_SIZE 400 /* bytes of a ready line with its zero */
 
@@ -33,6 +35,10 @@ typedef struct kf_daemon {
     /* Reads the configuration and checks all of it that can be checked without starting: --check-config ends
      * behind it. `*ret_log_level` lives as long as the service. */
     kf_code (*load)(void *service, const char *config_path, const char **ret_log_level, kf_error *error);
+    /* Names the files and ports that the service uses from `start` to its end, those of `reload` too; the
+     * configuration file is among them. NULL: nothing is limited. */
+    kf_code (*limit)(void *service, kf_sandbox *sandbox, kf_error *error);
+    unsigned limited_ports; /* bits of kf_landlock_port: which uses of ports `limit` names */
     /* KF_OK: it serves. `ret_ready` is one line that says where. */
     kf_code (*start)(void *service, char ret_ready[KF_DAEMON_READY_SIZE], kf_error *error);
     /* SIGHUP. NULL: it is logged that nothing is read again. A failure is logged, and all stays as it is. */

@@ -136,7 +136,7 @@ class Unit:
         self.pids = ready.children(site, name)
         self.front, self.vault = self.pids["front"], self.pids["vault"]
         self.keys = site.path(name, "keys")
-        self.secret_files = [path for path in sorted(self.keys.iterdir()) if path.name != "vault.pub"] + [site.path(name, "passphrase")]
+        self.secret_files = [path for path in sorted(self.keys.iterdir()) if path.suffix != ".pub"] + [site.path(name, "passphrase")]
 
     def log(self):
         return self.site.path("logs", f"{self.name}.log").read_text(encoding="utf-8", errors="replace")
@@ -190,8 +190,10 @@ def doors_of_the_vault(unit, check):
         checks.that(sockets(unit.vault) <= inodes("unix"), "the vault's socket is not a local one")
         checks.same(network_sockets(unit.vault), set(), "network sockets of the vault")
         checks.that(network_sockets(unit.front), "the search can fail: the front, which listens, has none either")
-        passphrase = str(unit.site.path(name, "passphrase"))
-        checks.that(passphrase not in descriptors(unit.vault).values(), "the passphrase file is still open")
+        held = {target for target in descriptors(unit.vault).values() if not target.startswith("socket:")}
+        allowed = {"/dev/null", str(unit.site.path("logs", f"{name}.log"))} | {str(each) for each in unit.keys.iterdir()}
+        checks.that(str(unit.site.path(name, "passphrase")) not in held, "the passphrase file is still open")
+        checks.that(held <= allowed, f"open: {held - allowed}")
     with check(f"{name}: the vault leaves no core"):
         limits = pathlib.Path(f"/proc/{unit.vault}/limits").read_text(encoding="utf-8")
         checks.same(re.search(r"Max core file size\s+(\S+)\s+(\S+)", limits).groups(), ("0", "0"), "core limits")
@@ -206,6 +208,20 @@ def doors_of_the_vault(unit, check):
         checks.same(found_status["Seccomp"], "2", "seccomp mode")
         checks.that(int(found_status["VmLck"].split()[0]) >= int(found_status["RssAnon"].split()[0]), f"locked: {found_status['VmLck']}")
         checks.same(int(found_status["VmSwap"].split()[0]), 0, "swapped out")
+
+
+def doors_of_a_unit(site, name, pid, check):
+    """Of a process that serves a network: a front, host or terminal."""
+    log = site.path("logs", f"{name}.log").read_text(encoding="utf-8", errors="replace")
+    with check(f"{name}: whoever takes the place of what serves the network gets no new privileges"):
+        checks.same(status(pid)["NoNewPrivs"], "1", "no new privileges")
+        if UNDER_SANITIZER:
+            checks.that("built with a sanitizer: files and system calls are not limited" in log, "the log does not say what is left out")
+            return
+        checks.same(status(pid)["Seccomp"], "2", "seccomp mode")
+        checks.same(os.stat(f"/proc/{pid}/mem").st_uid, 0, "owner of /proc/PID/mem: it can be dumped")
+        checks.that(re.search(rf"\[{pid}\] info: files and ports are limited by Landlock \d|this kernel has no Landlock", log),
+                    "the log says nothing of Landlock")
 
 
 def monitor_knows_nothing(unit, check, values):
@@ -225,7 +241,7 @@ def monitor_knows_nothing(unit, check, values):
 
 def main():
     with checks.site() as site, checks.Checks(site) as check:
-        made = ready.Ready(site, terminal=False)
+        made = ready.Ready(site)
         keys = {"payment": made.payment, "card-manager": made.maker, "adm": made.adm}
         own, parts = cards.components()
         site.import_key("payment", "default", cards.PAYMENT_LINE, parts, unit="bkmu")
@@ -233,8 +249,11 @@ def main():
             unit = Unit(site, name)
             users_and_parents(unit, check)
             doors_of_the_vault(unit, check)
+            doors_of_a_unit(site, name, unit.front, check)
             monitor_knows_nothing(unit, check, values)
             user_of_the_front(unit, check)
+        for name in ("host", "terminal"):
+            doors_of_a_unit(site, name, site.processes[name].pid, check)
     return check.status
 
 
