@@ -38,6 +38,7 @@ typedef struct kf_cli_key_options {
     const char *pair;
     bool disabled;
     const char *kcv;
+    bool guided;
     long shares;
     long threshold;
     bool from_shares;
@@ -61,6 +62,7 @@ enum {
     KF_CLI_KEY_PARTS = 2048,       /* --components --import --first */
     KF_CLI_KEY_SHARE_FILES = 1024, /* --from-shares --share-file */
     KF_CLI_KEY_TRANSPORT = 4096,   /* --key-blocks */
+    KF_CLI_KEY_GUIDED = 8192,      /* --guided */
 };
 
 typedef struct kf_cli_key_usage {
@@ -110,6 +112,8 @@ kf_code kf_cli_secret_line(const char *path, const char *what, kf_secret **ret_l
 kf_code kf_cli_secret_component(const char *path, const char *what, size_t size, kf_secret **ret_component,
                                 kf_error *error) KF_MUST_USE;
 
+/* The ceremony at the screen; asks for what the options leave open. */
+kf_code kf_cli_key_guided(const kf_cli *cli, kf_cli_key_options *options, kf_error *error) KF_MUST_USE;
 kf_code kf_cli_key_import(kf_cli *cli, int argc, char **argv, kf_error *error);
 kf_code kf_cli_key_transport(kf_cli *cli, int argc, char **argv, kf_error *error);
 

@@ -164,10 +164,11 @@ static kf_code enter_given(component_ceremony *ceremony, kf_error *error)
 kf_code kf_cli_key_import(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
     static const kf_cli_key_usage usage = {
-        KF_CLI_KEY_NEW | KF_CLI_KEY_COMPONENTS | KF_CLI_KEY_OFFICER, NULL,
+        KF_CLI_KEY_NEW | KF_CLI_KEY_COMPONENTS | KF_CLI_KEY_OFFICER | KF_CLI_KEY_GUIDED, NULL,
         "Enters a base key as components that different people hold; the key is their exclusive or."};
     kf_cli_key_options options;
     KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));
+    if (options.guided) return kf_cli_key_guided(cli, &options, error);
     KF_CLEANUP(end_ceremony) component_ceremony ceremony = {.cli = cli, .options = &options};
     KF_TRY(begin_ceremony(&ceremony, error));
     return enter_given(&ceremony, error);

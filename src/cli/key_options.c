@@ -30,6 +30,7 @@ enum {
     KEY_PAIR,
     KEY_DISABLED,
     KEY_KCV,
+    KEY_GUIDED,
     KEY_SHARES,
     KEY_THRESHOLD,
     KEY_FROM_SHARES,
@@ -80,6 +81,7 @@ static const grouped_option all_options[] = {
     {KF_CLI_KEY_PASSPHRASE,
      {"passphrase-file", KEY_PASSPHRASE_FILE, "FILE", 0,
       "the backup's passphrase (-: a line of standard input); default: typed", 3}},
+    {KF_CLI_KEY_GUIDED, {"guided", KEY_GUIDED, NULL, 0, "the ceremony at this screen, step by step", 3}},
     {KF_CLI_KEY_SHARES,
      {"shares", KEY_SHARES, "N", 0, "no passphrase, but N shares of one, for as many people", 3}},
     {KF_CLI_KEY_SHARES, {"threshold", KEY_THRESHOLD, "M", 0, "how many of the shares open the backup", 3}},
@@ -170,6 +172,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_THRESHOLD:
         options->threshold = number_of(state, "threshold", argument, KF_SHAMIR_SHARES_MAX);
         return 0;
+    case KEY_GUIDED: options->guided = true; return 0;
     case KEY_FROM_SHARES: options->from_shares = true; return 0;
     case KEY_SHARE_FILE: add_share(options, argument, state); return 0;
     case KEY_CLEAR: options->clear_at_terminal = true; return 0;

@@ -43,9 +43,10 @@ static kf_code read_typed(const char *what, char *ret_line, size_t *ret_size, kf
         return kf_fail(error, KF_ERR_USAGE, "%s: there is no terminal to type it at; give a file", what);
     struct termios silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
-    dprintf(terminal, "%s: ", what);
+    /* Before it asks: whoever types at once is not seen either. */
     if (tcsetattr(terminal, TCSAFLUSH, &silent) != 0)
         return kf_fail(error, KF_ERR_SYSTEM, "the terminal cannot be made silent: %s", strerror(errno));
+    dprintf(terminal, "%s: ", what);
     kf_code code = read_line(terminal, what, ret_line, ret_size, error);
     if (tcsetattr(terminal, TCSAFLUSH, &before) != 0)
         code = kf_fail(error, KF_ERR_SYSTEM, "the terminal stays silent: type `stty echo`");

@@ -7,9 +7,9 @@
 
 #include "crypto/shamir.h"
 
-#define KF_SHARE_SECRET_SIZE 32                          /* bytes */
-#define KF_SHARE_SIZE (4 + 1 + 1 + KF_SHARE_SECRET_SIZE) /* bytes */
-#define KF_SHARE_TEXT_SIZE (KF_SHARE_SIZE * 2 + KF_SHARE_SIZE / 2 + 1)
+#define KF_SHARE_SECRET_SIZE 32                                    /* bytes */
+#define KF_SHARE_SIZE (4 + 1 + 1 + KF_SHARE_SECRET_SIZE)           /* bytes */
+#define KF_SHARE_TEXT_SIZE (KF_SHARE_SIZE * 2 + KF_SHARE_SIZE / 2) /* blanks between, and the zero */
 
 typedef struct kf_share {
     uint8_t threshold;
