@@ -26,7 +26,9 @@ static kf_code load(void *context, const char *config_path, const char **ret_log
 /* Key management units are registered while it runs, with any port. */
 static kf_code limit(void *context, kf_sandbox *sandbox, kf_error *error)
 {
-    return kf_sandbox_allow_unit(sandbox, &((bkmu_program *)context)->config->unit, error);
+    const kf_bkmu_config *config = ((bkmu_program *)context)->config;
+    KF_TRY(kf_sandbox_allow_unit(sandbox, &config->unit, error));
+    return kf_audit_config_limit(config->audit, sandbox, error);
 }
 
 static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_error *error)

@@ -109,6 +109,7 @@ static kf_code limit(void *context, kf_sandbox *sandbox, kf_error *error)
 {
     const kf_kmu_config *config = ((kmu_program *)context)->config;
     KF_TRY(kf_sandbox_allow_unit(sandbox, &config->unit, error));
+    KF_TRY(kf_audit_config_limit(config->audit, sandbox, error));
     return kf_sandbox_allow_connect(sandbox, config->bkmu, error);
 }
 

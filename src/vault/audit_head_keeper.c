@@ -34,6 +34,13 @@ kf_code kf_audit_config_fill_in(const char *path, kf_audit_config *config, kf_er
     return kf_config_default_number(path, &rows, error);
 }
 
+kf_code kf_audit_config_limit(const kf_audit_config *config, kf_sandbox *sandbox, kf_error *error)
+{
+    if (config == NULL) return KF_OK;
+    KF_TRY(kf_sandbox_allow_file(sandbox, config->file, KF_LANDLOCK_WRITE, error));
+    return kf_sandbox_allow_connect(sandbox, config->https, error);
+}
+
 struct kf_audit_keeper {
     const kf_front *front;
     uint64_t interval_ms;

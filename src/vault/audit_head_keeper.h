@@ -11,6 +11,7 @@
 #define KEYFILL_VAULT_AUDIT_HEAD_KEEPER_H
 
 #include "vault/front.h"
+#include "wire/sandbox.h"
 #include "wire/unit_config.h"
 
 typedef struct kf_audit_config {
@@ -28,6 +29,10 @@ extern const cyaml_schema_field_t kf_audit_config_fields[];
                             kf_audit_config_fields)
 /* KF_ERR_CONFIGURATION names file and key. `config` may be NULL. */
 kf_code kf_audit_config_fill_in(const char *path, kf_audit_config *config, kf_error *error) KF_MUST_USE;
+
+/* For the unit's sandbox: the folder of the file, the port of the HTTPS place. `config` may be NULL. */
+kf_code kf_audit_config_limit(const kf_audit_config *config, kf_sandbox *sandbox,
+                              kf_error *error) KF_MUST_USE;
 
 typedef struct kf_audit_keeper kf_audit_keeper;
 
