@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "crypto/random.h"
+#include "vault/derivation_cap.h"
 #include "vault/key_store_state.h"
 #include "vault/protocol.h"
 
@@ -140,6 +141,7 @@ void kf_key_store_free(kf_key_store **store)
     kf_key_table_free(&(*store)->table, (*store)->custody);
     kf_vault_keys_clear(&(*store)->own);
     kf_key_journal_close(&(*store)->journal);
+    kf_derivation_cap_free(&(*store)->cap);
     free(*store);
     *store = NULL;
 }
@@ -208,6 +210,7 @@ static kf_code derive(kf_key_store *store, const kf_key_entry *entry, kf_key_der
     if (entry->state != KF_KEY_ACTIVE && entry->state != KF_KEY_DEACTIVATED)
         return kf_fail(error, KF_ERR_KEY_POLICY, "base key %s is %s: no key is derived from it",
                        kf_key_label_of(entry).text, kf_key_state_name(entry->state));
+    if (store->cap != NULL) KF_TRY(kf_derivation_cap_take(store->cap, error));
     derivation->diversification = record->diversification;
     derivation->algorithm = entry->algorithm;
     derivation->size = entry->size;
@@ -230,6 +233,22 @@ kf_code kf_key_store_derive_set(kf_key_store *store, const kf_key_entry *entry, 
     kf_key_derivation derivation = {
         .fields = fields, .role_count = 3, .roles = {KF_ROLE_ENC, KF_ROLE_MAC, KF_ROLE_DEK}};
     return derive(store, entry, &derivation, ret_keys, error);
+}
+
+void kf_key_store_cap_derivations(kf_key_store *store, struct kf_derivation_cap *cap)
+{
+    kf_derivation_cap_free(&store->cap);
+    store->cap = cap;
+}
+
+kf_code kf_key_store_check_room(const kf_key_store *store, kf_error *error)
+{
+    return store->cap != NULL ? kf_derivation_cap_check_room(store->cap, error) : KF_OK;
+}
+
+bool kf_derivation_fault_passes(kf_code code)
+{
+    return (int)code < 0 || code == KF_ERR_RATE;
 }
 
 const kf_diversification *kf_key_store_diversification(const kf_key_store *store, const kf_key_entry *entry)

@@ -8,6 +8,8 @@
 #include "crypto/seal.h"
 #include "vault/key_entry.h"
 
+struct kf_derivation_cap; /* derivation_cap.h */
+
 typedef struct kf_key_store kf_key_store;
 
 #define KF_KEY_STORE_ENTRIES_MAX 4096
@@ -59,6 +61,13 @@ kf_code kf_key_store_derive(kf_key_store *store, const kf_key_entry *entry, kf_f
 /* The same for a secure channel's three keys, in one go: ENC, MAC, DEK. */
 kf_code kf_key_store_derive_set(kf_key_store *store, const kf_key_entry *entry, kf_fields fields,
                                 kf_secret *ret_keys[3], kf_error *error) KF_MUST_USE;
+/* From now on derivations are counted: KF_ERR_RATE where a minute's are used up. Takes `cap` over. */
+void kf_key_store_cap_derivations(kf_key_store *store, struct kf_derivation_cap *cap);
+/* KF_ERR_RATE where a card that nothing was sent to yet has to wait (kf_derivation_cap_check_room). */
+kf_code kf_key_store_check_room(const kf_key_store *store, kf_error *error) KF_MUST_USE;
+/* Whether a derivation failed for a reason that says nothing about key or card: a token that does not answer,
+ * a minute that is full. */
+bool kf_derivation_fault_passes(kf_code code);
 /* The parsed template of `entry`, owned by the store; NULL for transport and group keys. */
 const kf_diversification *kf_key_store_diversification(const kf_key_store *store, const kf_key_entry *entry);
 

@@ -21,6 +21,7 @@ struct kf_key_store {
     kf_vault_keys own;
     uint8_t box_public[KF_BOX_PUBLIC_SIZE];
     kf_key_table table;
+    struct kf_derivation_cap *cap; /* NULL: none */
 };
 
 void kf_vault_keys_clear(kf_vault_keys *keys);

@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "vault/derivation_cap.h"
 #include "vault/hardening.h"
 #include "vault/key_custody_token.h"
 #include "vault/passphrase_file.h"
@@ -28,6 +29,7 @@ typedef struct vault_options {
     const char *roster; /* NULL: none is named */
     int descriptor;
     int hsm_descriptor; /* -1: none */
+    uint32_t derivations; /* a minute */
     bool development;
 } vault_options;
 
@@ -38,6 +40,7 @@ enum {
     OPTION_ROSTER,
     OPTION_DESCRIPTOR,
     OPTION_HSM_DESCRIPTOR,
+    OPTION_DERIVATIONS,
     OPTION_DEVELOPMENT
 };
 
@@ -49,6 +52,7 @@ static const struct argp_option option_table[] = {
     {"descriptor", OPTION_DESCRIPTOR, "N", 0, "the socket to the front", 0},
     {"hsm-descriptor", OPTION_HSM_DESCRIPTOR, "N", 0,
      "the socket over which connections to keyfill-hsm come; absent: base keys are in the key files", 0},
+    {"derivations-per-minute", OPTION_DERIVATIONS, "N", 0, "card keys derived in a minute (120000)", 0},
     {"development", OPTION_DEVELOPMENT, NULL, 0, "take what is for development only", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
@@ -61,6 +65,18 @@ static int read_descriptor(const struct argp_state *state, const char *name, con
     if (errno != 0 || *end != '\0' || end == text || number < 3 || number > 1023)
         argp_error(state, "--%s is a number from 3 to 1023, not %s", name, text);
     return (int)number;
+}
+
+static uint32_t read_derivations(const struct argp_state *state, const char *text)
+{
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (errno != 0 || *end != '\0' || end == text || number < (long)KF_DERIVATIONS_MIN ||
+        number > (long)KF_DERIVATIONS_MAX)
+        argp_error(state, "--derivations-per-minute is a number from %u to %u, not %s", KF_DERIVATIONS_MIN,
+                   KF_DERIVATIONS_MAX, text);
+    return (uint32_t)number;
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -79,6 +95,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_HSM_DESCRIPTOR:
         options->hsm_descriptor = read_descriptor(state, "hsm-descriptor", argument);
         return 0;
+    case OPTION_DERIVATIONS: options->derivations = read_derivations(state, argument); return 0;
     case OPTION_DEVELOPMENT: options->development = true; return 0;
     case ARGP_KEY_END:
         if (options->unit == 0 || options->directory == NULL || options->passphrase_file == NULL ||
@@ -128,6 +145,9 @@ static kf_code open_vault(const vault_options *options, const kf_key_custody *cu
     KF_TRY(kf_passphrase_file_read(options->passphrase_file, &rule, &passphrase, error));
     const kf_key_store_terms terms = {passphrase, KF_PASSPHRASE_COST_DEFAULT, custody};
     KF_TRY(kf_key_store_open_with(&slots, &terms, &keys, error));
+    kf_derivation_cap *cap = NULL;
+    KF_TRY(kf_derivation_cap_new(options->derivations, NULL, &cap, error));
+    kf_key_store_cap_derivations(keys, cap);
     KF_TRY(kf_vault_read_founding_roster(options->roster, keys, error));
     KF_CLEANUP(kf_receipt_journal_free) kf_receipt_journal *receipts = NULL;
     KF_TRY(kf_receipt_journal_open(options->directory, &receipts, error));
@@ -168,7 +188,7 @@ static kf_code run(const vault_options *options, kf_error *error)
 int main(int argc, char **argv)
 {
     kf_log_start("keyfill-vault", KF_LOG_INFO);
-    vault_options options = {.descriptor = -1, .hsm_descriptor = -1};
+    vault_options options = {.descriptor = -1, .hsm_descriptor = -1, .derivations = KF_DERIVATIONS_STANDARD};
     static const struct argp argp = {option_table, parse_option, NULL, "The vault of a key management unit.",
                                      NULL,         NULL,         NULL};
     argp_err_exit_status = KF_EXIT_USAGE;

@@ -176,6 +176,10 @@ static kf_code take_record(const kf_card_record *record, const char *identity, k
     if (strcmp(record->identity, identity) != 0)
         return kf_fail(error, KF_ERR_RECORD, "the record that was found for card %s is that of card %s",
                        identity, record->identity);
+    /* Base keys are chosen by category: a card that has one keeps it, whatever the front says. */
+    if (record->state != KF_CARD_BLANK && strcmp(record->category, state->request.category) != 0)
+        return kf_fail(error, KF_ERR_CATEGORY, "card %s is of category %s, not %s; clear it first", identity,
+                       record->category, state->request.category);
     state->record = *record;
     return KF_OK;
 }
@@ -195,9 +199,18 @@ static kf_code prove_issuer(const kf_procedure_context *context, const kf_proced
                    state->request.category);
 }
 
+/* A key that is not there is none that the card could hold. One that its policy or its state keeps from this
+ * request may well be the card's: the card is not to be taken for another. The issuer's is tried in case
+ * only.
+ */
+static bool is_no_candidate(kf_channel_keys kind, kf_code code)
+{
+    return !kf_derivation_fault_passes(code) && !(kind != KF_KEYS_ISSUER && code == KF_ERR_KEY_POLICY);
+}
+
 /* Which of the keys that the card may hold fits the domain; nothing is sent to the card for it. */
-static kf_channel_keys find_domain_keys(const kf_procedure_context *context, const kf_procedure_state *state,
-                                        kf_view answer, const char *data)
+static kf_code find_domain_keys(const kf_procedure_context *context, kf_procedure_state *state,
+                                kf_view answer, const char *data, kf_error *error)
 {
     static const kf_channel_keys candidates[] = {KF_KEYS_PRESENT, KF_KEYS_PENDING, KF_KEYS_FACTORY,
                                                  KF_KEYS_ISSUER};
@@ -207,12 +220,19 @@ static kf_channel_keys find_domain_keys(const kf_procedure_context *context, con
         if (kind == KF_KEYS_PENDING && state->record.pending.generation == 0) continue;
         if (kind == KF_KEYS_FACTORY && context->profile->preloaded_base_key[0] == '\0') continue;
         kf_card_keys keys = {0};
-        if (kf_procedure_channel_keys(context, state, kind, data, &keys, NULL) != KF_OK) continue;
+        kf_error reason = {KF_OK, ""};
+        kf_code code = kf_procedure_channel_keys(context, state, kind, data, &keys, &reason);
+        if (code != KF_OK && is_no_candidate(kind, code)) continue;
+        (void)kf_fail_plain(&reason, code);
+        if (code != KF_OK) return kf_fail(error, code, "%s", kf_error_text(&reason));
         bool fits = kf_procedure_fits(&keys, state->domain_challenge, answer);
         kf_card_keys_clear(&keys);
-        if (fits) return kind;
+        if (!fits) continue;
+        state->facts.domain_keys = kind;
+        return KF_OK;
     }
-    return KF_KEYS_NONE;
+    state->facts.domain_keys = KF_KEYS_NONE;
+    return KF_OK;
 }
 
 static kf_code decide(const kf_procedure_context *context, kf_procedure_state *state, const char *data,
@@ -283,7 +303,7 @@ static kf_code take_contact(const kf_procedure_context *context, kf_procedure_st
     if (contact->domain_answer.size > 0) {
         kf_hex_text domain_data;
         KF_TRY(update_of(contact->domain_answer, "security domain", &update, &domain_data, error));
-        state->facts.domain_keys = find_domain_keys(context, state, contact->domain_answer, domain_data.text);
+        KF_TRY(find_domain_keys(context, state, contact->domain_answer, domain_data.text, error));
     }
     bool done = false;
     KF_TRY(decide(context, state, data.text, &done, error));
@@ -314,6 +334,7 @@ static kf_code advance_contact(const kf_procedure_context *context, kf_procedure
         return kf_fail(error, KF_ERR_TOKEN,
                        "keys or software changed since the request began; begin it again");
     KF_TRY(kf_answers_follow(&script, answers->answers, error));
+    KF_TRY(kf_key_store_check_room(context->keys, error));
     kf_contact contact;
     KF_TRY(kf_contact_read(context->profile, &layout, answers->answers, &contact));
     if (contact.domain_answer.size == 0 && contact.issuer_answer.size == 0)

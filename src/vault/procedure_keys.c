@@ -118,6 +118,8 @@ kf_code kf_procedure_card_key(const kf_procedure_context *context, const kf_card
     const kf_key_entry *entry;
     kf_named_values values;
     KF_TRY(card_key_input(context, record, which, &entry, &values, error));
+    /* A channel under an old base key is to be as good as that key asks for. */
+    KF_TRY(kf_procedure_check_policy(context, entry, error));
     kf_field items[KF_NAMED_VALUES_MAX];
     return derive_set(context, entry, kf_named_values_fields(&values, items), ret_keys, error);
 }

@@ -26,10 +26,13 @@ static kf_code choose_next(const kf_procedure_context *context, kf_procedure_sta
     /* A refill that broke off: its key stays the pending one, so that no key that the card may have got is
      * ever forgotten. */
     kf_card_keys keys = {0};
-    if (record->pending.generation != 0 &&
-        kf_procedure_card_key(context, record, &record->pending, &keys, NULL) == KF_OK) {
+    if (record->pending.generation != 0) {
+        kf_error reason = {KF_OK, ""};
+        kf_code code = kf_procedure_card_key(context, record, &record->pending, &keys, &reason);
         kf_card_keys_clear(&keys);
-        return KF_OK;
+        if (code == KF_OK) return KF_OK;
+        (void)kf_fail_plain(&reason, code);
+        if (kf_derivation_fault_passes(code)) return kf_fail(error, code, "%s", kf_error_text(&reason));
     }
     if (record->last_generation == UINT32_MAX)
         return kf_fail(error, KF_ERR_STATE, "card %s has no generations left", record->identity);

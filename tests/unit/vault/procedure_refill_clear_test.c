@@ -116,7 +116,7 @@ static void a_refill_is_for_a_filled_card(void **state)
     bench_remove(&bench);
 }
 
-static void a_key_that_is_no_longer_here_cannot_prove(void **state)
+static void a_suspended_key_proves_no_card_and_is_named(void **state)
 {
     (void)state;
     test_bench bench;
@@ -126,7 +126,7 @@ static void a_key_that_is_no_longer_here_cannot_prove(void **state)
     const kf_key_entry *entry = kf_key_store_find(bench.keys, KF_PURPOSE_PAYMENT, CATEGORY, 1, 0);
     assert_int_equal(kf_key_store_set_state(bench.keys, entry, KF_KEY_SUSPENDED, &entry, &error), KF_OK);
     kf_procedure_request request = request_of(KF_OPERATION_REFILL);
-    assert_refused(&bench, &request, KF_ERR_CRYPTOGRAM, "does not prove");
+    assert_refused(&bench, &request, KF_ERR_KEY_POLICY, "payment/" CATEGORY "/1 is suspended");
     assert_int_equal(bench.record.state, KF_CARD_FILLED);
     bench_remove(&bench);
 }
@@ -401,7 +401,7 @@ int main(void)
         cmocka_unit_test(a_refill_goes_on_to_a_new_base_key),
         cmocka_unit_test(a_card_whose_key_does_not_verify_is_left_untouched),
         cmocka_unit_test(a_refill_is_for_a_filled_card),
-        cmocka_unit_test(a_key_that_is_no_longer_here_cannot_prove),
+        cmocka_unit_test(a_suspended_key_proves_no_card_and_is_named),
         cmocka_unit_test(a_profile_that_names_another_domain_touches_no_filled_card),
         cmocka_unit_test(a_clear_of_a_blank_card_ends_at_once),
         cmocka_unit_test(a_clear_takes_the_key_and_everything_that_was_written),
