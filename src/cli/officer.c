@@ -74,6 +74,7 @@ static kf_code make_key(const kf_secret *passphrase, kf_buffer *pem, kf_officer 
     return KF_OK;
 }
 
+/* What goes into the roster. `file` NULL: the key was there before. */
 static kf_code print_officer(const kf_cli *cli, const kf_officer *officer, const char *file, kf_error *error)
 {
     KF_CLEANUP(kf_buffer_clear) kf_buffer line = KF_BUFFER_INIT;
@@ -82,15 +83,16 @@ static kf_code print_officer(const kf_cli *cli, const kf_officer *officer, const
     if (text == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
     kf_officer_fingerprint fingerprint = kf_officer_fingerprint_of(officer);
     if (!cli->json) {
+        if (file != NULL) (void)fprintf(stderr, "keyfill: the key is in %s\n", file);
         (void)fprintf(stderr,
-                      "keyfill: the key is in %s; its fingerprint is %s\n"
+                      "keyfill: its fingerprint is %s\n"
                       "keyfill: this line goes into the founding roster, or to an officer who proposes it:\n",
-                      file, fingerprint.text);
+                      fingerprint.text);
         printf("%s\n", text);
         return KF_OK;
     }
     KF_CLEANUP(kf_json_free)
-    json_t *shown = json_pack("{s:s, s:s, s:s, s:s}", "name", officer->name, "file", file, "line", text,
+    json_t *shown = json_pack("{s:s, s:s*, s:s, s:s}", "name", officer->name, "file", file, "line", text,
                               "fingerprint", fingerprint.text);
     if (shown == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
     return kf_cli_print_json(shown, error);
@@ -127,9 +129,42 @@ static kf_code officer_new(kf_cli *cli, int argc, char **argv, kf_error *error)
     return print_officer(cli, &officer, file, error);
 }
 
+static error_t parse_show(int key, char *argument, struct argp_state *state)
+{
+    (void)argument;
+    if (key != ARGP_KEY_INIT) return ARGP_ERR_UNKNOWN;
+    state->child_inputs[0] = state->input;
+    return 0;
+}
+
+static kf_code officer_show(kf_cli *cli, int argc, char **argv, kf_error *error)
+{
+    static const struct argp_child children[] = {{&kf_cli_officer_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {
+        NULL,
+        parse_show,
+        NULL,
+        "Prints the roster's line of a key that is there, in a file or on a PKCS#11 token. "
+        "Asks no unit.",
+        children,
+        NULL,
+        NULL};
+    kf_cli_officer_options options = {.key = NULL};
+    KF_CLEANUP(kf_cli_signer_clear) kf_cli_signer signer = {.key = NULL};
+    kf_officer officer;
+    KF_TRY(kf_cli_parse(cli, &argp, argc, argv, &options, error));
+    KF_TRY(kf_cli_signer_find(cli, &options, &signer, error));
+    if (signer.key == NULL) return kf_fail(error, KF_ERR_USAGE, "--officer-key is missing");
+    KF_TRY(kf_cli_signer_public(&signer, &officer, error));
+    return print_officer(cli, &officer, NULL, error);
+}
+
 kf_code kf_cli_officer(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
-    static const kf_cli_command commands[] = {{"new", "make an officer's own key", officer_new}};
+    static const kf_cli_command commands[] = {
+        {"new", "make an officer's own key", officer_new},
+        {"show", "print the roster's line of one that is there", officer_show},
+    };
     return kf_cli_dispatch(cli, commands, sizeof commands / sizeof commands[0],
                            "The keys with which officers sign. keyfill roster has who they are.", argc, argv,
                            error);

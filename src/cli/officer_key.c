@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "cli/key.h"
 #include "crypto/signing_key.h"
+#include "vault/hsm_officer.h"
 #include "wire/tls_identity.h"
 
 enum { OFFICER_KEY = 4000, OFFICER_PASSPHRASE_FILE, OFFICER_NAME };
@@ -97,6 +98,56 @@ static kf_code read_key(const kf_cli_signer *officer, kf_private_key **ret_key, 
     return kf_fail_plain(error, code);
 }
 
+static bool is_on_token(const kf_cli_signer *officer)
+{
+    return strncmp(officer->key, "pkcs11:", 7) == 0;
+}
+
+static kf_code read_pin(const kf_cli_signer *officer, kf_secret **ret_pin, kf_error *error)
+{
+    return kf_cli_secret_line(officer->passphrase_file, "PIN of your token", ret_pin, error);
+}
+
+static kf_code sign_with_token(const kf_cli_signer *officer, kf_view bytes, kf_buffer *signature,
+                               kf_error *error)
+{
+    KF_CLEANUP(kf_secret_free) kf_secret *pin = NULL;
+    KF_TRY(read_pin(officer, &pin, error));
+    return kf_hsm_officer_sign(officer->key, pin, bytes, signature, error);
+}
+
+static kf_code public_of_file(const kf_cli_signer *officer, kf_buffer *spki, kf_error *error)
+{
+    KF_CLEANUP(kf_private_key_free) kf_private_key *key = NULL;
+    KF_CLEANUP(kf_public_key_free) kf_public_key *public_key = NULL;
+    KF_TRY(read_key(officer, &key, error));
+    KF_TRY(kf_fail_plain(error, kf_public_key_of(key, &public_key)));
+    return kf_fail_plain(error, kf_signing_public_write(public_key, spki));
+}
+
+static kf_code public_of_token(const kf_cli_signer *officer, kf_buffer *spki, kf_error *error)
+{
+    KF_CLEANUP(kf_secret_free) kf_secret *pin = NULL;
+    KF_TRY(read_pin(officer, &pin, error));
+    return kf_hsm_officer_public(officer->key, pin, spki, error);
+}
+
+kf_code kf_cli_signer_public(const kf_cli_signer *signer, kf_officer *ret_officer, kf_error *error)
+{
+    kf_officer officer;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer spki = kf_buffer_with_limit(KF_OFFICER_KEY_MAX);
+    memset(&officer, 0, sizeof officer);
+    if (is_on_token(signer))
+        KF_TRY(public_of_token(signer, &spki, error));
+    else
+        KF_TRY(public_of_file(signer, &spki, error));
+    memcpy(officer.name, signer->name, sizeof officer.name);
+    memcpy(officer.key, spki.data, spki.size);
+    officer.key_size = spki.size;
+    *ret_officer = officer;
+    return KF_OK;
+}
+
 static kf_code sign_with_file(const kf_cli_signer *officer, kf_view bytes, kf_buffer *signature,
                               kf_error *error)
 {
@@ -111,10 +162,10 @@ kf_code kf_cli_signer_sign(const kf_cli_signer *officer, kf_view bytes, kf_offic
     KF_CLEANUP(kf_buffer_clear) kf_buffer made = KF_BUFFER_INIT;
     kf_officer_signature signature;
     memset(&signature, 0, sizeof signature);
-    if (strncmp(officer->key, "pkcs11:", 7) == 0)
-        return kf_fail(error, KF_ERR_UNSUPPORTED,
-                       "officer keys on PKCS#11 tokens cannot be used by this build: name a key file");
-    KF_TRY(sign_with_file(officer, bytes, &made, error));
+    if (is_on_token(officer))
+        KF_TRY(sign_with_token(officer, bytes, &made, error));
+    else
+        KF_TRY(sign_with_file(officer, bytes, &made, error));
     if (made.size != sizeof signature.bytes) return kf_fail_plain(error, KF_ERR_CRYPTO);
     memcpy(signature.bytes, made.data, made.size);
     memcpy(signature.officer, officer->name, sizeof signature.officer);

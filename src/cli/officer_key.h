@@ -29,5 +29,8 @@ void kf_cli_signer_clear(kf_cli_signer *officer);
 /* Asks for the passphrase where it is typed. */
 kf_code kf_cli_signer_sign(const kf_cli_signer *officer, kf_view bytes, kf_officer_signature *ret_signature,
                            kf_error *error) KF_MUST_USE;
+/* The officer as the roster names it: name and public key. */
+kf_code kf_cli_signer_public(const kf_cli_signer *signer, kf_officer *ret_officer,
+                             kf_error *error) KF_MUST_USE;
 
 #endif

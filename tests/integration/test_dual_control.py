@@ -302,6 +302,52 @@ def permits(check):
             checks.same(host.post("/v1/requests", load).status, 200, "permitted")
 
 
+def tokens(desk, check):
+    """An officer whose key is on a PKCS#11 token."""
+    site = desk.site
+    configuration = site.write("clients/token/softhsm2.conf", f"directories.tokendir = {site.make_folder('clients/token/keys', 0)}\n")
+    pin = site.write("clients/token/pin", "271828\n", mode=0o600)
+    key = site.path("clients/token/key.pem")
+    environment = {**os.environ, "SOFTHSM2_CONF": str(configuration)}
+    subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", str(key)], check=True,
+                   stderr=subprocess.DEVNULL)
+    softhsm = ["softhsm2-util", "--label", "gina", "--pin", "271828"]
+    subprocess.run([*softhsm, "--init-token", "--free", "--so-pin", "31415926"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    for identifier in ("01", "02"):
+        subprocess.run(["softhsm2-util", "--import", str(key), "--token", "gina", "--label", f"officer {identifier}", "--id", identifier, "--pin",
+                        "271828", "--force"], env=environment, check=True, stdout=subprocess.DEVNULL)
+    uri = f"pkcs11:token=gina;id=%02?module-path={installation.TOKEN_MODULE}"
+    own = ("--officer-key", uri, "--officer-passphrase-file", str(pin), "--officer", "gina")
+
+    def with_token(*arguments, check_status=True):
+        command = [installation.program("keyfill"), *arguments, "--config", str(site.path("clients/officer2-bkmu.yaml"))]
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+        checks.that(not check_status or done.returncode == 0, done.stderr)
+        return done
+
+    with check("an officer's key on a PKCS#11 token goes into the roster, proposes and approves"):
+        line = with_token("officer", "show", *own).stdout.split()
+        site.agree("roster", "propose-add", "gina", line[2], unit="bkmu")
+        identifier = desk.propose("cn-token")
+        with_token("proposal", "approve", identifier, "--yes", *own)
+        checks.that(("payment", "cn-token", 1) in desk.keys(), "the key is not there")
+        proposed = json.loads(with_token(*GENERATE, "cn-token", *own, "--json").stdout)
+        checks.same(proposed["proposer"], "gina", "proposer")
+        site.approve(proposed["id"], "bkmu", "officer3")
+
+    with check("a wrong PIN, a key that is not there, and a URI that fits two are refused in words"):
+        identifier = desk.propose("cn-token")
+        for change, words in ((("id=%02", "id=%07"), "no key"), (("id=%02", "object="), "no key"), ((";id=%02", ""), "more than one"),
+                              (("token=gina", "token=nobody"), "token")):
+            done = with_token("proposal", "approve", identifier, "--yes", "--officer-key", uri.replace(*change), *own[2:], check_status=False)
+            checks.that(done.returncode != 0 and words in done.stderr, f"{change}: {done.returncode} {done.stderr}")
+        wrong = str(site.write("clients/token/wrong-pin", "999999\n", mode=0o600))
+        done = with_token("proposal", "approve", identifier, "--yes", *own[:2], "--officer-passphrase-file", wrong, "--officer", "gina",
+                          check_status=False)
+        checks.that(done.returncode != 0 and "PIN" in done.stderr, done.stderr)
+        checks.same(desk.shown(identifier)["state"], "pending", "state")
+
+
 # -- the ceremony --
 
 def kcv_of(digits):
@@ -395,6 +441,7 @@ def main():
         forgeries(desk, check)
         rosters(desk, check)
         exports(desk, check)
+        tokens(desk, check)
         ceremony(desk, check)
         shares(desk, check)
         founding(check)
