@@ -43,20 +43,29 @@ static kf_code open_https(kf_outside *outside, kf_error *error)
     return kf_http_client_new(&options, &outside->client, error);
 }
 
+static kf_code open_places(kf_outside *outside, kf_error *error)
+{
+    const char *file = outside->options.file;
+    outside->file = -1;
+    if (file != NULL) {
+        outside->file = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+        if (outside->file < 0)
+            return kf_fail(error, KF_ERR_FILE, "audit: file: %s: %s", file, strerror(errno));
+    }
+    return outside->options.https != NULL ? open_https(outside, error) : KF_OK;
+}
+
 kf_code kf_outside_new(const kf_outside_options *options, kf_outside **ret_outside, kf_error *error)
 {
-    KF_CLEANUP(kf_outside_free) kf_outside *outside = calloc(1, sizeof *outside);
+    kf_outside *outside = calloc(1, sizeof *outside);
     if (outside == NULL) return kf_fail_plain(error, KF_ERR_MEMORY);
     outside->options = *options;
-    outside->file = -1;
-    if (options->file != NULL) {
-        outside->file = open(options->file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-        if (outside->file < 0)
-            return kf_fail(error, KF_ERR_FILE, "audit: file: %s: %s", options->file, strerror(errno));
+    kf_code code = open_places(outside, error);
+    if (code != KF_OK) {
+        kf_outside_free(&outside);
+        return code;
     }
-    if (options->https != NULL) KF_TRY(open_https(outside, error));
     *ret_outside = outside;
-    outside = NULL;
     return KF_OK;
 }
 
