@@ -72,9 +72,9 @@ static kf_code check_algorithm(const kf_hsm_session *session, const kf_hsm_descr
                    status.label);
 }
 
-static kf_code generate(kf_hsm_session *session, const kf_hsm_description *description, kf_error *error)
+static kf_code generate(kf_hsm_session *session, void *context, kf_error *error)
 {
-    KF_TRY(check_algorithm(session, description, error));
+    const kf_hsm_description *description = context;
     key_template template;
     start_template(&template, description);
     CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
@@ -83,6 +83,7 @@ static kf_code generate(kf_hsm_session *session, const kf_hsm_description *descr
     template.size = description->size;
     if (description->algorithm == KF_AES) add(&template, CKA_VALUE_LEN, &template.size, sizeof template.size);
     CK_OBJECT_HANDLE handle;
+    KF_TRY(check_algorithm(session, description, error));
     CK_RV result =
         session->module->C_GenerateKey(session->handle, &mechanism, template.items, template.count, &handle);
     return kf_hsm_result(session, result, "generating a key", error);
@@ -90,10 +91,8 @@ static kf_code generate(kf_hsm_session *session, const kf_hsm_description *descr
 
 kf_code kf_hsm_generate(kf_hsm_session *session, const kf_hsm_description *description, kf_error *error)
 {
-    KF_TRY(kf_hsm_enter(session, error));
-    kf_code code = generate(session, description, error);
-    kf_hsm_leave(session);
-    return code;
+    kf_hsm_description own = *description;
+    return kf_hsm_alone(session, generate, &own, error);
 }
 
 typedef struct import_work {
@@ -122,8 +121,9 @@ static kf_code create_trusted(kf_hsm_session *session, void *context, kf_error *
     return create(session, &template, error);
 }
 
-static kf_code import(kf_hsm_session *session, const import_work *work, kf_error *error)
+static kf_code import(kf_hsm_session *session, void *context, kf_error *error)
 {
+    const import_work *work = context;
     KF_TRY(check_algorithm(session, work->description, error));
     key_template template;
     start_template(&template, work->description);
@@ -135,19 +135,19 @@ kf_code kf_hsm_import(kf_hsm_session *session, const kf_hsm_description *descrip
                       kf_error *error)
 {
     import_work work = {description, bytes};
+    kf_hsm_status status;
     if (bytes.size != description->size) return kf_fail_plain(error, KF_ERR_MALFORMED);
     KF_TRY(kf_hsm_enter(session, error));
-    kf_hsm_status status;
     kf_hsm_describe(session, &status);
-    bool officer = description->use == KF_HSM_WRAPPING && (status.abilities & KF_HSM_CAN_TRUST) != 0;
-    kf_code code = officer ? KF_OK : import(session, &work, error);
     kf_hsm_leave(session);
-    if (!officer || code != KF_OK) return code;
-    return kf_hsm_as_officer(session, create_trusted, &work, error);
+    bool officer = description->use == KF_HSM_WRAPPING && (status.abilities & KF_HSM_CAN_TRUST) != 0;
+    return officer ? kf_hsm_as_officer(session, create_trusted, &work, error)
+                   : kf_hsm_alone(session, import, &work, error);
 }
 
-static kf_code destroy(kf_hsm_session *session, const kf_hsm_id *id, kf_error *error)
+static kf_code destroy(kf_hsm_session *session, void *context, kf_error *error)
 {
+    const kf_hsm_id *id = context;
     CK_OBJECT_HANDLE handle;
     KF_TRY(kf_hsm_find(session, id, &handle, error));
     CK_RV result = session->module->C_DestroyObject(session->handle, handle);
@@ -157,10 +157,8 @@ static kf_code destroy(kf_hsm_session *session, const kf_hsm_id *id, kf_error *e
 
 kf_code kf_hsm_destroy(kf_hsm_session *session, const kf_hsm_id *id, kf_error *error)
 {
-    KF_TRY(kf_hsm_enter(session, error));
-    kf_code code = destroy(session, id, error);
-    kf_hsm_leave(session);
-    return code;
+    kf_hsm_id own = *id;
+    return kf_hsm_alone(session, destroy, &own, error);
 }
 
 static kf_code wrap(kf_hsm_session *session, const kf_hsm_id *wrapping, const kf_hsm_id *id,
@@ -188,18 +186,24 @@ kf_code kf_hsm_wrap(kf_hsm_session *session, const kf_hsm_id *wrapping, const kf
     return code;
 }
 
-static kf_code unwrap(kf_hsm_session *session, const kf_hsm_id *wrapping,
-                      const kf_hsm_description *description, kf_view wrapped, kf_error *error)
+typedef struct unwrap_work {
+    const kf_hsm_id *wrapping;
+    const kf_hsm_description *description;
+    kf_view wrapped;
+} unwrap_work;
+
+static kf_code unwrap(kf_hsm_session *session, void *context, kf_error *error)
 {
+    const unwrap_work *work = context;
     CK_OBJECT_HANDLE wrapping_key;
     CK_OBJECT_HANDLE key;
-    KF_TRY(check_algorithm(session, description, error));
-    KF_TRY(kf_hsm_find(session, wrapping, &wrapping_key, error));
+    KF_TRY(check_algorithm(session, work->description, error));
+    KF_TRY(kf_hsm_find(session, work->wrapping, &wrapping_key, error));
     key_template template;
-    start_template(&template, description);
+    start_template(&template, work->description);
     CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
     CK_RV result = session->module->C_UnwrapKey(session->handle, &mechanism, wrapping_key,
-                                                (CK_BYTE *)(uintptr_t)wrapped.data, wrapped.size,
+                                                (CK_BYTE *)(uintptr_t)work->wrapped.data, work->wrapped.size,
                                                 template.items, template.count, &key);
     return kf_hsm_result(session, result, "unwrapping a key", error);
 }
@@ -207,8 +211,6 @@ static kf_code unwrap(kf_hsm_session *session, const kf_hsm_id *wrapping,
 kf_code kf_hsm_unwrap(kf_hsm_session *session, const kf_hsm_id *wrapping,
                       const kf_hsm_description *description, kf_view wrapped, kf_error *error)
 {
-    KF_TRY(kf_hsm_enter(session, error));
-    kf_code code = unwrap(session, wrapping, description, wrapped, error);
-    kf_hsm_leave(session);
-    return code;
+    unwrap_work work = {wrapping, description, wrapped};
+    return kf_hsm_alone(session, unwrap, &work, error);
 }

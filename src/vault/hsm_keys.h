@@ -9,7 +9,7 @@ kf_code kf_hsm_generate(kf_hsm_session *session, const kf_hsm_description *descr
 /* `bytes` is as long as the description says. */
 kf_code kf_hsm_import(kf_hsm_session *session, const kf_hsm_description *description, kf_view bytes,
                       kf_error *error) KF_MUST_USE;
-/* A key that is not there is destroyed already. */
+/* KF_ERR_UNAVAILABLE where the token holds none of that identifier. */
 kf_code kf_hsm_destroy(kf_hsm_session *session, const kf_hsm_id *id, kf_error *error) KF_MUST_USE;
 kf_code kf_hsm_wrap(kf_hsm_session *session, const kf_hsm_id *wrapping, const kf_hsm_id *id,
                     kf_buffer *wrapped, kf_error *error) KF_MUST_USE;

@@ -86,9 +86,11 @@ kf_code kf_hsm_token_new(const kf_hsm_token_options *options, kf_hsm_token **ret
 static void close_modules(kf_hsm_token *token)
 {
     if (token->modules != NULL) {
-        p11_kit_modules_finalize_and_release(token->modules);
+        for (size_t i = 0; token->modules[i] != NULL; i++)
+            (void)token->modules[i]->C_Finalize(NULL);
+        p11_kit_modules_release(token->modules);
     } else if (token->module != NULL) {
-        (void)p11_kit_module_finalize(token->module);
+        (void)token->module->C_Finalize(NULL);
         p11_kit_module_release(token->module);
     }
     token->modules = NULL;
@@ -135,19 +137,30 @@ static size_t match_slots(kf_hsm_token *token, CK_FUNCTION_LIST *module, CK_SLOT
     return matches;
 }
 
+/* PKCS#11 2.40, 5.4: only so does a module expect several threads. */
+static CK_RV initialize(CK_FUNCTION_LIST *module)
+{
+    CK_C_INITIALIZE_ARGS arguments = {.flags = CKF_OS_LOCKING_OK};
+    return module->C_Initialize(&arguments);
+}
+
 static kf_code load_modules(kf_hsm_token *token, kf_error *error)
 {
     if (token->module_path == NULL) {
-        token->modules = p11_kit_modules_load_and_initialize(P11_KIT_MODULE_UNMANAGED);
-        if (token->modules != NULL) return KF_OK;
-        return kf_fail(error, KF_ERR_UNAVAILABLE, "the PKCS#11 modules cannot be loaded: %s",
-                       p11_kit_message());
+        token->modules = p11_kit_modules_load(NULL, P11_KIT_MODULE_UNMANAGED);
+        if (token->modules == NULL)
+            return kf_fail(error, KF_ERR_UNAVAILABLE, "the PKCS#11 modules cannot be loaded: %s",
+                           p11_kit_message());
+        /* One that does not start holds no token that can be found. */
+        for (size_t i = 0; token->modules[i] != NULL; i++)
+            (void)initialize(token->modules[i]);
+        return KF_OK;
     }
     token->module = p11_kit_module_load(token->module_path, P11_KIT_MODULE_UNMANAGED);
     if (token->module == NULL)
         return kf_fail(error, KF_ERR_UNAVAILABLE, "the PKCS#11 module %s cannot be loaded: %s",
                        token->module_path, p11_kit_message());
-    CK_RV result = p11_kit_module_initialize(token->module);
+    CK_RV result = initialize(token->module);
     if (result == CKR_OK) return KF_OK;
     p11_kit_module_release(token->module);
     token->module = NULL;
@@ -212,6 +225,22 @@ static void look_at_abilities(kf_hsm_token *token)
         token->status.label[i - 1] = '\0';
 }
 
+/* With the lock held for writing, after each change: some modules read what the token holds anew at the next
+ * use, and are not safe with threads while they do. So that use is here. A failure shows at the next real
+ * one.
+ */
+static void look_at_objects(kf_hsm_token *token)
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof class}, {CKA_SENSITIVE, &yes, sizeof yes}};
+    CK_OBJECT_HANDLE any;
+    CK_ULONG count;
+    if (token->module->C_FindObjectsInit(token->login, template, 2) != CKR_OK) return;
+    (void)token->module->C_FindObjects(token->login, &any, 1, &count);
+    (void)token->module->C_FindObjectsFinal(token->login);
+}
+
 static kf_code open_token(kf_hsm_token *token, kf_error *error)
 {
     KF_TRY(load_modules(token, error));
@@ -221,6 +250,7 @@ static kf_code open_token(kf_hsm_token *token, kf_error *error)
     if (result != CKR_OK) return unavailable(error, "no session", result);
     KF_TRY(log_in(token, CKU_USER, token->pin, error));
     look_at_abilities(token);
+    look_at_objects(token);
     return KF_OK;
 }
 
@@ -356,7 +386,10 @@ kf_code kf_hsm_result(kf_hsm_session *session, CK_RV result, const char *what, k
     if (is_refusal(result))
         return kf_fail(error, KF_ERR_UNSUPPORTED, "%s: the token refuses: %s (0x%lX)", what,
                        p11_kit_strerror(result), result);
-    mark_lost(session->token);
+    kf_log(KF_LOG_WARNING, "%s: %s (0x%lX)", what, p11_kit_strerror(result), result);
+    bool general = result == CKR_GENERAL_ERROR || result == CKR_FUNCTION_FAILED;
+    if (!general || session->failed) mark_lost(session->token);
+    session->failed = general;
     return unavailable(error, what, result);
 }
 
@@ -469,29 +502,43 @@ static kf_code change_user(kf_hsm_session *session, CK_USER_TYPE user, const kf_
     return code;
 }
 
-kf_code kf_hsm_as_officer(kf_hsm_session *session,
-                          kf_code (*work)(kf_hsm_session *session, void *context, kf_error *error),
-                          void *context, kf_error *error)
+/* The token, open, with the lock held for writing and this session good; `kf_hsm_leave` gives it back. */
+static kf_code enter_alone(kf_hsm_session *session, kf_error *error)
 {
     kf_hsm_token *token = session->token;
     KF_TRY(kf_hsm_enter(session, error)); /* opens what is closed */
-    bool has_pin = token->officer_pin != NULL;
     kf_hsm_leave(session);
-    if (!has_pin)
-        return kf_fail(error, KF_ERR_UNSUPPORTED,
-                       "there is no security officer's PIN, or the token did not take it");
     pthread_rwlock_wrlock(&token->lock);
-    kf_error user_error = {KF_OK, ""};
     session->module = token->module;
-    kf_code code = token->module != NULL && !token->lost && session->life == token->life
+    if (token->module != NULL && !token->lost && session->life == token->life) return KF_OK;
+    kf_hsm_leave(session);
+    return kf_fail(error, KF_ERR_UNAVAILABLE, "the token was lost");
+}
+
+kf_code kf_hsm_alone(kf_hsm_session *session, kf_hsm_work work, void *context, kf_error *error)
+{
+    KF_TRY(enter_alone(session, error));
+    kf_code code = work(session, context, error);
+    look_at_objects(session->token);
+    kf_hsm_leave(session);
+    return code;
+}
+
+kf_code kf_hsm_as_officer(kf_hsm_session *session, kf_hsm_work work, void *context, kf_error *error)
+{
+    kf_hsm_token *token = session->token;
+    kf_error user_error = {KF_OK, ""};
+    KF_TRY(enter_alone(session, error));
+    kf_code code = token->officer_pin != NULL
                        ? change_user(session, CKU_SO, token->officer_pin, error)
-                       : kf_fail(error, KF_ERR_UNAVAILABLE, "the token was lost");
+                       : kf_fail(error, KF_ERR_UNSUPPORTED,
+                                 "there is no security officer's PIN, or the token did not take it");
     if (code == KF_OK) {
         code = work(session, context, error);
         kf_code back = change_user(session, CKU_USER, token->pin, &user_error);
         if (code == KF_OK && back != KF_OK) code = kf_fail(error, back, "%s", kf_error_text(&user_error));
+        look_at_objects(token);
     }
-    session->module = NULL;
-    pthread_rwlock_unlock(&token->lock);
+    kf_hsm_leave(session);
     return code;
 }

@@ -28,6 +28,7 @@ typedef struct kf_hsm_session {
     const CK_FUNCTION_LIST *module; /* between enter and leave */
     CK_SESSION_HANDLE handle;
     uint64_t life; /* of the token that the handle is of; 0: none */
+    bool failed;   /* the last use did, for no reason that says that the token is gone */
 } kf_hsm_session;
 
 /* Makes sure that the token is open and this thread has a session with it, logged in; until kf_hsm_leave it
@@ -39,7 +40,8 @@ void kf_hsm_leave(kf_hsm_session *session);
 
 /* What a result of the module means; between enter and leave. Where it says that session or token are gone,
  * KF_ERR_UNAVAILABLE, and the next enter opens the token anew; else KF_ERR_UNSUPPORTED or
- * KF_ERR_AUTHENTICATION. CKR_OK is KF_OK. */
+ * KF_ERR_AUTHENTICATION. A general failure counts as loss where two follow one another: try once more. CKR_OK
+ * is KF_OK. */
 kf_code kf_hsm_result(kf_hsm_session *session, CK_RV result, const char *what, kf_error *error) KF_MUST_USE;
 
 /* The handle of the one key of that identifier, searched once. KF_ERR_UNAVAILABLE where the token holds none.
@@ -50,10 +52,13 @@ void kf_hsm_forget(kf_hsm_session *session, const kf_hsm_id *id);
 
 void kf_hsm_describe(const kf_hsm_session *session, kf_hsm_status *ret_status);
 
+/* Runs `work`, which changes what the token holds, while no other thread uses the token. Not between enter
+ * and leave; inside it the session is as after enter. */
+typedef kf_code (*kf_hsm_work)(kf_hsm_session *session, void *context, kf_error *error);
+kf_code kf_hsm_alone(kf_hsm_session *session, kf_hsm_work work, void *context, kf_error *error) KF_MUST_USE;
 /* Runs `work` while the security officer is logged in and nobody else uses the token. KF_ERR_UNSUPPORTED
  * without the officer's PIN. Not between enter and leave. */
-kf_code kf_hsm_as_officer(kf_hsm_session *session,
-                          kf_code (*work)(kf_hsm_session *session, void *context, kf_error *error),
-                          void *context, kf_error *error) KF_MUST_USE;
+kf_code kf_hsm_as_officer(kf_hsm_session *session, kf_hsm_work work, void *context,
+                          kf_error *error) KF_MUST_USE;
 
 #endif

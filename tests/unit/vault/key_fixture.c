@@ -23,6 +23,11 @@ bool test_uses_token(void)
     return custody != NULL && strcmp(custody, "token") == 0;
 }
 
+test_token *test_shared_token(void)
+{
+    return has_token ? &shared_token : NULL;
+}
+
 const kf_key_custody *test_custody(void)
 {
     if (!test_uses_token()) return NULL;

@@ -20,7 +20,8 @@ void key_folder_remove(key_folder *folder);
 void key_folder_slot(const key_folder *folder, size_t slot, char ret_path[96]);
 
 bool test_uses_token(void);
-const kf_key_custody *test_custody(void); /* NULL: memory */
+const kf_key_custody *test_custody(void);   /* NULL: memory */
+struct test_token *test_shared_token(void); /* the token, once a store was opened on it; else NULL */
 /* Teardown of a group of tests that may have used a token. */
 int test_custody_stop(void **state);
 kf_secret *test_secret(const char *text);
