@@ -23,7 +23,7 @@ ONLY = {
 
 # What a front may use of src/vault: messages, never the vault's own side.
 VAULT_OWN = re.compile(r"vault/(key_store|key_custody|key_custody_token|hsm_client|key_table|key_slots|key_ceremony|key_seal|sealed_token|procedure_plan|"
-                       r"procedure_requests|requests|hardening|vault)\.h")
+                       r"procedure_requests|proposal_acts|proposal_spent|permits|roster_file|requests|hardening|vault)\.h")
 VAULT_FOLDERS = {"vault"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)

@@ -1,16 +1,15 @@
 #include "cli/proposal.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <keyfill/hex.h>
 
 #include "base/file.h"
 #include "cli/key.h"
+#include "cli/screen.h"
 #include "cli/words.h"
 #include "crypto/random.h"
 #include "wire/http_client.h"
@@ -243,18 +242,14 @@ static kf_code check_own_vault(const kf_cli *cli, const fetched *found, kf_error
 /* Nobody signs what was not shown. */
 static kf_code ask_consent(const fetched *found, kf_error *error)
 {
-    KF_CLEANUP(kf_descriptor_close) int terminal = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
-    char answer[16] = "";
-    if (terminal < 0)
+    bool yes = false;
+    KF_TRY(describe(found, stderr, error));
+    if (kf_screen_confirm("sign this? (yes/no)", &yes, error) != KF_OK)
         return kf_fail(
             error, KF_ERR_USAGE,
             "there is no terminal at which to ask you: look at it (keyfill proposal show), then say "
             "--yes");
-    KF_TRY(describe(found, stderr, error));
-    dprintf(terminal, "sign this? (yes/no) ");
-    ssize_t got = read(terminal, answer, sizeof answer - 1);
-    if (got == 4 && strncmp(answer, "yes\n", 4) == 0) return KF_OK;
-    return kf_fail(error, KF_ERR_USAGE, "not signed");
+    return yes ? KF_OK : kf_fail(error, KF_ERR_USAGE, "not signed");
 }
 
 static kf_code send_approval(const kf_cli *cli, const char *id, const kf_officer_signature *signature,

@@ -24,19 +24,21 @@ void kf_screen_say(const char *format, ...)
     va_end(arguments);
 }
 
+/* To its end, also where it is too long: what is left would be taken for the next answer. */
 static kf_code read_line(int screen, char *line, size_t size, kf_error *error)
 {
     size_t used = 0;
+    bool fits = true;
     for (;;) {
         char character;
         ssize_t got = read(screen, &character, 1);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return kf_fail(error, KF_ERR_USAGE, "the terminal was closed: nothing more was done");
         if (character == '\n' || character == '\r') break;
-        if (used + 1 == size)
-            return kf_fail(error, KF_ERR_TOO_LONG, "that is longer than %zu characters", size - 1);
-        if (used > 0 || character != ' ') line[used++] = character;
+        fits = used + 1 < size;
+        if (fits && (used > 0 || character != ' ')) line[used++] = character;
     }
+    if (!fits) return kf_fail(error, KF_ERR_TOO_LONG, "that is longer than %zu characters", size - 1);
     while (used > 0 && line[used - 1] == ' ')
         used--;
     line[used] = '\0';

@@ -127,6 +127,25 @@ def refusals(desk, check):
         checks.same(desk.shown(identifier)["state"], "pending", "state")
 
 
+def consent(desk, check):
+    with check("at a terminal nothing is signed without a yes, after the act was shown in words"):
+        identifier = desk.propose("cn-consent")
+        command = [installation.program("keyfill"), "proposal", "approve", identifier, "--config",
+                   str(desk.site.path("clients/officer2-bkmu.yaml"))]
+        with screen.Screen(command) as shown:
+            shown.wait_for("generate a payment base key of category cn-consent")
+            shown.answer("sign this?", "no")
+            checks.same(shown.end(), 2, "exit status")
+        checks.same(desk.shown(identifier)["state"], "pending", "state")
+        with screen.Screen(command) as shown:
+            shown.answer("sign this?", "perhaps, after lunch")
+            shown.wait_for("type yes or no")
+            shown.answer("sign this?", "yes")
+            shown.wait_for("done: key.generate")
+            checks.same(shown.end(), 0, "exit status")
+        checks.same(desk.shown(identifier)["state"], "done", "state")
+
+
 def screenless(*arguments):
     """In a session of its own, so that there is no terminal to open."""
     return subprocess.run([installation.program("keyfill"), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -438,6 +457,7 @@ def main():
         desk = Desk(site)
         proposals(desk, check)
         refusals(desk, check)
+        consent(desk, check)
         forgeries(desk, check)
         rosters(desk, check)
         exports(desk, check)
