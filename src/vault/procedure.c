@@ -93,6 +93,22 @@ static kf_code check_request(const kf_procedure_context *context, const kf_proce
     return check_module(context, request, error);
 }
 
+/* A suspended or destroyed base key tells no cryptogram. */
+static bool pending_is_usable(const kf_procedure_context *context, const kf_card_record *record)
+{
+    const kf_key_entry *entry = NULL;
+    if (kf_procedure_card_base_key(context, record, &record->pending, &entry, NULL) != KF_OK) return false;
+    return entry->state == KF_KEY_ACTIVE || entry->state == KF_KEY_DEACTIVATED;
+}
+
+static kf_code contact_script(const kf_procedure_context *context, const kf_procedure_state *state,
+                              kf_script *script, kf_contact_layout *ret_layout)
+{
+    bool moves = kf_moves_key_version(&state->record);
+    bool usable = moves && pending_is_usable(context, &state->record);
+    return kf_contact_script(state, context->profile, usable, script, ret_layout);
+}
+
 static kf_code contact_into(const kf_procedure_context *context, kf_procedure_state *state,
                             kf_procedure_result *result)
 {
@@ -100,7 +116,7 @@ static kf_code contact_into(const kf_procedure_context *context, kf_procedure_st
     memcpy(state->domain_challenge, context->fresh[1], KF_HOST_CHALLENGE_SIZE);
     state->script = KF_SCRIPT_CONTACT;
     kf_contact_layout layout;
-    KF_TRY(kf_contact_script(state, context->profile, &result->script, &layout));
+    KF_TRY(contact_script(context, state, &result->script, &layout));
     result->outcome = KF_PROCEDURE_CONTINUE;
     return digest_of(&result->script, state->script_digest);
 }
@@ -200,24 +216,26 @@ static kf_code prove_issuer(const kf_procedure_context *context, const kf_proced
 }
 
 /* A key that is not there is none that the card could hold. One that its policy or its state keeps from this
- * request may well be the card's: the card is not to be taken for another. The issuer's is tried in case
- * only.
+ * request may well be the card's: the card is not to be taken for another. The issuer's and the previous one
+ * are tried in case only.
  */
 static bool is_no_candidate(kf_channel_keys kind, kf_code code)
 {
-    return !kf_derivation_fault_passes(code) && !(kind != KF_KEYS_ISSUER && code == KF_ERR_KEY_POLICY);
+    bool in_case = kind == KF_KEYS_ISSUER || kind == KF_KEYS_PREVIOUS;
+    return !kf_derivation_fault_passes(code) && !(!in_case && code == KF_ERR_KEY_POLICY);
 }
 
 /* Which of the keys that the card may hold fits the domain; nothing is sent to the card for it. */
 static kf_code find_domain_keys(const kf_procedure_context *context, kf_procedure_state *state,
                                 kf_view answer, const char *data, kf_error *error)
 {
-    static const kf_channel_keys candidates[] = {KF_KEYS_PRESENT, KF_KEYS_PENDING, KF_KEYS_FACTORY,
-                                                 KF_KEYS_ISSUER};
+    static const kf_channel_keys candidates[] = {KF_KEYS_PRESENT, KF_KEYS_PENDING, KF_KEYS_PREVIOUS,
+                                                 KF_KEYS_FACTORY, KF_KEYS_ISSUER};
     for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
         kf_channel_keys kind = candidates[i];
         if (kind == KF_KEYS_PRESENT && state->record.present.generation == 0) continue;
         if (kind == KF_KEYS_PENDING && state->record.pending.generation == 0) continue;
+        if (kind == KF_KEYS_PREVIOUS && state->record.previous.generation == 0) continue;
         if (kind == KF_KEYS_FACTORY && context->profile->preloaded_base_key[0] == '\0') continue;
         kf_card_keys keys = {0};
         kf_error reason = {KF_OK, ""};
@@ -327,7 +345,7 @@ static kf_code advance_contact(const kf_procedure_context *context, kf_procedure
 {
     KF_CLEANUP(kf_script_clear) kf_script script = {0};
     kf_contact_layout layout;
-    KF_TRY(kf_contact_script(state, context->profile, &script, &layout));
+    KF_TRY(contact_script(context, state, &script, &layout));
     uint8_t digest[KF_DIGEST_SIZE];
     KF_TRY(digest_of(&script, digest));
     if (memcmp(digest, state->script_digest, sizeof digest) != 0)

@@ -34,12 +34,9 @@ kf_code kf_clear_decide(const kf_procedure_context *context, kf_procedure_state 
         *ret_done = true;
         return KF_OK;
     }
-    if (facts->domain_present && facts->domain_keys == KF_KEYS_NONE)
-        return kf_fail(error, KF_ERR_CRYPTOGRAM,
-                       "card %s does not prove its key of record (generation %u): the clear is refused and "
-                       "the card left "
-                       "untouched",
-                       record->identity, record->present.generation);
+    bool replaced = facts->domain_keys == KF_KEYS_PREVIOUS && record->state == KF_CARD_FILLED;
+    if (facts->domain_present && (facts->domain_keys == KF_KEYS_NONE || replaced))
+        return kf_refuse_unproven(context, record, "the clear is refused", error);
     /* A domain without a key of ours is deleted only where a fill of ours left it so. */
     if (facts->domain_present && factory && record->state == KF_CARD_BLANK)
         return kf_fail(error, KF_ERR_STATE,
@@ -80,6 +77,17 @@ static kf_code add_key_probe(const kf_session_build *build, kf_session *session,
     return add_delete_key(ours->key_version, session);
 }
 
+/* A refill to another key version broke off: the one that did not open this channel may be there as well. */
+static kf_code add_delete_other(const kf_session_build *build, uint8_t version, kf_session *session)
+{
+    const kf_card_record *record = &build->state->record;
+    if (!kf_moves_key_version(record)) return KF_OK;
+    uint8_t other =
+        version == record->present.key_version ? record->pending.key_version : record->present.key_version;
+    KF_TRY(kf_command_delete_key_if_there(other, session));
+    return kf_command_key_is_gone(other, session);
+}
+
 static kf_code add_restore(const kf_session_build *build, kf_session *session, kf_error *error)
 {
     const kf_profile *profile = build->context->profile;
@@ -87,6 +95,7 @@ static kf_code add_restore(const kf_session_build *build, kf_session *session, k
     KF_TRY(kf_command_erase_domain_tags(build, session, error));
     if (build->step.keys == KF_KEYS_FACTORY) return KF_OK;
     if (build->step.keys == KF_KEYS_ISSUER) return add_key_probe(build, session, error);
+    KF_TRY(add_delete_other(build, version, session));
     if (profile->preloaded_base_key[0] == '\0') return add_delete_key(version, session);
     kf_card_keys keys = {0};
     kf_hex_text data = kf_hex_show(KF_VIEW(kf_secure_channel_answer(build->channel)->diversification_data));

@@ -41,6 +41,25 @@ kf_code kf_command_key_list(uint8_t key_version, kf_session *session)
     return kf_gp_get_data(0x00E0, &command->apdu);
 }
 
+/* GP 2.3.1 11.2.3.2: 6A88 where there is no such key; cards also say so with 6A80 and 6A82. */
+kf_code kf_command_delete_key_if_there(uint8_t key_version, kf_session *session)
+{
+    static const uint16_t missing[] = {0x6A88, 0x6A80, 0x6A82};
+    kf_session_command *command = kf_session_append(session, "DELETE key", true);
+    if (command == NULL) return KF_ERR_MEMORY;
+    memcpy(command->also, missing, sizeof missing);
+    command->also_count = sizeof missing / sizeof missing[0];
+    return kf_gp_delete_key(key_version, 0, &command->apdu);
+}
+
+kf_code kf_command_key_is_gone(uint8_t key_version, kf_session *session)
+{
+    kf_session_command *command = kf_session_append(session, "GET DATA key information", true);
+    if (command == NULL) return KF_ERR_MEMORY;
+    command->gone_key_version = key_version;
+    return kf_gp_get_data(0x00E0, &command->apdu);
+}
+
 bool kf_field_is_written(const kf_procedure_state *state, const kf_profile *profile, size_t field)
 {
     const kf_procedure_request *request = &state->request;

@@ -141,13 +141,37 @@ static kf_code put_both_domains(const kf_procedure_state *state, const kf_profil
     return put_update(script, state, profile, true, &layout->issuer_update[1]);
 }
 
-/* A refill has nothing to ask a card that says it has no such domain; advance_contact puts it into words. */
-static kf_code put_own_domain(const kf_procedure_state *state, const kf_profile *profile, kf_script *script,
-                              kf_contact_layout *layout)
+/* The key version that a broken-off refill may have added is asked for first: were the present one asked, it
+ * would answer whether or not the other is there. Where nobody could tell its cryptogram, the present one is
+ * asked alone. */
+static kf_code put_moved_domain(const kf_procedure_state *state, const kf_profile *profile,
+                                bool pending_usable, kf_script *script, kf_contact_layout *layout)
 {
-    KF_TRY(put_update(script, state, profile, false, &layout->domain_update[0]));
-    kf_script_entry *select = &script->entries[layout->domain_update[0] - 1];
-    return kf_script_accept_also(select, 0x6A82, 0xFFFF, KF_SCRIPT_END);
+    KF_CLEANUP(kf_buffer_clear) kf_buffer apdu = KF_BUFFER_INIT;
+    KF_TRY(kf_gp_select(kf_aid_view(&profile->domain), &apdu));
+    KF_TRY(put_plain(script, "SELECT security domain", &apdu, NULL));
+    kf_view challenge = kf_view_of(state->domain_challenge, KF_HOST_CHALLENGE_SIZE);
+    uint8_t key_version = state->record.present.key_version;
+    if (pending_usable) {
+        kf_buffer_clear(&apdu);
+        KF_TRY(kf_gp_initialize_update(state->record.pending.key_version, challenge, &apdu));
+        KF_TRY(put_any(script, "INITIALIZE UPDATE of the new key version", &apdu, &layout->domain_update[0]));
+        script->entries[layout->domain_update[0]].accepts[0].go_to = KF_SCRIPT_END;
+    }
+    kf_buffer_clear(&apdu);
+    KF_TRY(kf_gp_initialize_update(key_version, challenge, &apdu));
+    return put_plain(script, "INITIALIZE UPDATE", &apdu, &layout->domain_update[1]);
+}
+
+/* A refill has nothing to ask a card that says it has no such domain; advance_contact puts it into words. */
+static kf_code put_own_domain(const kf_procedure_state *state, const kf_profile *profile, bool pending_usable,
+                              kf_script *script, kf_contact_layout *layout)
+{
+    if (kf_moves_key_version(&state->record))
+        KF_TRY(put_moved_domain(state, profile, pending_usable, script, layout));
+    else
+        KF_TRY(put_update(script, state, profile, false, &layout->domain_update[0]));
+    return kf_script_accept_also(&script->entries[0], 0x6A82, 0xFFFF, KF_SCRIPT_END);
 }
 
 static void layout_clear(kf_contact_layout *layout)
@@ -155,8 +179,8 @@ static void layout_clear(kf_contact_layout *layout)
     memset(layout, 0xFF, sizeof *layout); /* every member is KF_CONTACT_NONE */
 }
 
-kf_code kf_contact_script(const kf_procedure_state *state, const kf_profile *profile, kf_script *script,
-                          kf_contact_layout *ret_layout)
+kf_code kf_contact_script(const kf_procedure_state *state, const kf_profile *profile, bool pending_usable,
+                          kf_script *script, kf_contact_layout *ret_layout)
 {
     layout_clear(ret_layout);
     switch (state->request.operation) {
@@ -164,7 +188,7 @@ kf_code kf_contact_script(const kf_procedure_state *state, const kf_profile *pro
     case KF_OPERATION_CLEAR:
         KF_TRY(put_sim_part(state, profile, script, ret_layout));
         return put_both_domains(state, profile, script, ret_layout);
-    case KF_OPERATION_REFILL: return put_own_domain(state, profile, script, ret_layout);
+    case KF_OPERATION_REFILL: return put_own_domain(state, profile, pending_usable, script, ret_layout);
     case KF_OPERATION_APP_LOAD:
     case KF_OPERATION_APP_LIST:
     case KF_OPERATION_APP_DELETE:
@@ -248,6 +272,8 @@ kf_code kf_contact_read(const kf_profile *profile, const kf_contact_layout *layo
     read_sim_part(layout, answers, &contact.facts);
     KF_TRY(read_fields(profile, layout, answers, &contact.facts));
     contact.domain_answer = answer_of(answers, layout->domain_update[0]);
+    if (layout->domain_update[1] != KF_CONTACT_NONE && status_of(answers, layout->domain_update[0]) != 0x9000)
+        contact.domain_answer = answer_of(answers, layout->domain_update[1]);
     contact.issuer_answer = answer_of(answers, layout->issuer_update[0]);
     if (contact.issuer_answer.size == 0) contact.issuer_answer = answer_of(answers, layout->issuer_update[1]);
     contact.facts.domain_present = contact.domain_answer.size > 0;

@@ -16,6 +16,7 @@ static kf_code choose_key(const kf_procedure_context *context, kf_procedure_stat
         return kf_fail(
             error, KF_ERR_PROFILE, "profile %s puts keys of %zu bytes on the card; base key %s gives %zu",
             context->profile->name, context->profile->key_size, kf_key_label_of(entry).text, entry->size);
+    KF_TRY(kf_check_factory_size(context, entry->size, error));
     KF_TRY(kf_procedure_derivation_values(context, state, entry, diversification_data, &record->derivation,
                                           error));
     uint32_t floor = request->generation_floor;
@@ -65,13 +66,18 @@ static kf_code check_domain(const kf_procedure_context *context, const kf_proced
                        "the card does not have the security domain that profile %s takes as delivered; "
                        "choose another profile",
                        profile->name);
-    if (state->facts.domain_present && state->facts.domain_keys == KF_KEYS_NONE)
-        return kf_fail(error, KF_ERR_CRYPTOGRAM,
-                       "the card's security domain holds a key that is not on record for card %s: nothing "
-                       "was sent to it; an "
-                       "officer has to settle what this card is",
-                       state->record.identity);
-    return KF_OK;
+    kf_channel_keys keys = state->facts.domain_keys;
+    bool stranger =
+        keys == KF_KEYS_NONE || (keys == KF_KEYS_PREVIOUS && state->record.state != KF_CARD_FILLING);
+    if (!state->facts.domain_present || !stranger) return KF_OK;
+    kf_error reason = {KF_OK, ""};
+    kf_code code = kf_refuse_unproven(context, &state->record, "the fill is refused", &reason);
+    if (code != KF_ERR_CRYPTOGRAM) return kf_fail(error, code, "%s", kf_error_text(&reason));
+    return kf_fail(error, KF_ERR_CRYPTOGRAM,
+                   "the card's security domain holds a key that is not on record for card %s: nothing "
+                   "was sent to it; an "
+                   "officer has to settle what this card is",
+                   state->record.identity);
 }
 
 static bool same_values(const kf_named_values *left, const kf_named_values *right)
@@ -84,10 +90,50 @@ static bool same_values(const kf_named_values *left, const kf_named_values *righ
     return true;
 }
 
+static kf_code refuse_other_values(const kf_card_record *record, kf_error *error)
+{
+    return kf_fail(error, KF_ERR_STATE,
+                   "a fill of card %s broke off that derived its key from other values than this order's; "
+                   "repeat it with those, or clear the card",
+                   record->identity);
+}
+
+/* The base key makes nothing new any more: the card gets another key. The one that it may have is kept as the
+ * previous one, which the next contact tests too. */
+static kf_code give_up_pending(const kf_procedure_context *context, kf_procedure_state *state,
+                               const char *diversification_data, kf_error *error)
+{
+    kf_card_record *record = &state->record;
+    bool holds_previous = state->facts.domain_keys == KF_KEYS_PREVIOUS;
+    kf_card_key given_up = holds_previous ? record->previous : record->pending;
+    kf_named_values values = record->derivation;
+    KF_TRY(choose_key(context, state, diversification_data, error));
+    if (!same_values(&values, &record->derivation)) return refuse_other_values(record, error);
+    record->previous = given_up;
+    return KF_OK;
+}
+
+/* The previous key is on the card, and PUT KEY replaces it by one of the same size alone. */
+static kf_code check_replaces_previous(const kf_procedure_context *context, const kf_procedure_state *state,
+                                       kf_error *error)
+{
+    const kf_card_record *record = &state->record;
+    const kf_key_entry *old;
+    const kf_key_entry *entry;
+    if (state->facts.domain_keys != KF_KEYS_PREVIOUS) return KF_OK;
+    KF_TRY(kf_procedure_card_base_key(context, record, &record->previous, &old, error));
+    KF_TRY(kf_procedure_card_base_key(context, record, &record->pending, &entry, error));
+    if (old->size == entry->size) return KF_OK;
+    return kf_fail(error, KF_ERR_STATE,
+                   "card %s holds a key of %zu bytes from a fill that broke off, which one of %zu cannot "
+                   "replace: clear the card, then fill it",
+                   record->identity, old->size, entry->size);
+}
+
 /* A fill that broke off may have written its key, whatever the card says of its domain without a MAC: that
  * key stays the pending one, and is not given up for other values. */
-static kf_code check_continues(const kf_procedure_context *context, const kf_procedure_state *state,
-                               const char *diversification_data, kf_error *error)
+static kf_code go_on(const kf_procedure_context *context, kf_procedure_state *state,
+                     const char *diversification_data, kf_error *error)
 {
     const kf_card_record *record = &state->record;
     if (strcmp(record->number, state->request.number) != 0)
@@ -100,13 +146,11 @@ static kf_code check_continues(const kf_procedure_context *context, const kf_pro
     kf_card_keys_clear(&keys);
     const kf_key_entry *entry;
     KF_TRY(kf_procedure_card_base_key(context, record, &record->pending, &entry, error));
+    if (entry->state != KF_KEY_ACTIVE && state->facts.domain_keys != KF_KEYS_PENDING)
+        return give_up_pending(context, state, diversification_data, error);
     kf_named_values values;
     KF_TRY(kf_procedure_derivation_values(context, state, entry, diversification_data, &values, error));
-    if (same_values(&values, &record->derivation)) return KF_OK;
-    return kf_fail(error, KF_ERR_STATE,
-                   "a fill of card %s broke off that derived its key from other values than this order's; "
-                   "repeat it with those, or clear the card",
-                   record->identity);
+    return same_values(&values, &record->derivation) ? KF_OK : refuse_other_values(record, error);
 }
 
 /* What is recorded as written needs no reading: applications do not show theirs. What the card has after a
@@ -146,7 +190,8 @@ kf_code kf_fill_decide(const kf_procedure_context *context, kf_procedure_state *
     KF_TRY(keep_fields(context->profile, state));
     if (record->state == KF_CARD_FILLING && record->pending.generation != 0) {
         KF_TRY(kf_check_record_profile(record, context->profile, error));
-        KF_TRY(check_continues(context, state, diversification_data, error));
+        KF_TRY(go_on(context, state, diversification_data, error));
+        KF_TRY(check_replaces_previous(context, state, error));
     } else {
         KF_TRY(choose_key(context, state, diversification_data, error));
     }
@@ -230,8 +275,9 @@ static kf_code key_session(const kf_session_build *build, kf_session *session, k
         KF_TRY(pending_keys(build, &keys, error));
         uint8_t own_version = build->state->record.pending.key_version;
         const kf_initialize_update *answer = kf_secure_channel_answer(build->channel);
-        /* A domain that came with keys has them replaced; one that used its parent's gets its first. */
-        uint8_t present_version = build->step.keys == KF_KEYS_FACTORY ? answer->key_version : 0;
+        /* A domain that has keys has them replaced; one that used its parent's gets its first. */
+        bool has_keys = build->step.keys == KF_KEYS_FACTORY || build->step.keys == KF_KEYS_PREVIOUS;
+        uint8_t present_version = has_keys ? answer->key_version : 0;
         kf_code code = kf_command_put_key(build, &keys, present_version, own_version, session);
         kf_card_keys_clear(&keys);
         KF_TRY(code);

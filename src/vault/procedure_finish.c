@@ -27,6 +27,7 @@ static kf_code finish_key(const kf_procedure_context *context, kf_procedure_stat
 {
     kf_card_record *record = &state->record;
     bool refill = state->request.operation == KF_OPERATION_REFILL;
+    uint8_t left = kf_moves_key_version(record) ? record->present.key_version : 0;
     record->previous = record->present;
     record->present = record->pending;
     record->pending = (kf_card_key){0};
@@ -38,6 +39,14 @@ static kf_code finish_key(const kf_procedure_context *context, kf_procedure_stat
     kf_card_keys_clear(&keys);
     KF_TRY(code);
     (void)snprintf(result->kcv, sizeof result->kcv, "%s", kf_kcv_show(kcv).text);
+    if (left != 0)
+        return describe(
+            result,
+            "refilled: number %s, key generation %u, KCV %s, at key version 0x%02X in the place "
+            "of 0x%02X, which %s",
+            record->number, record->present.generation, result->kcv, record->present.key_version, left,
+            kf_profile_has_response_mac(context->profile) ? "is deleted"
+                                                          : "the card says, without a MAC, is deleted");
     return describe(result, "%s: number %s, key generation %u, KCV %s", refill ? "refilled" : "filled",
                     record->number, record->present.generation, result->kcv);
 }

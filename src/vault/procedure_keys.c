@@ -36,16 +36,11 @@ static bool profile_is_permitted(const kf_key_policy *policy, const kf_profile *
     return policy->profile_count == 0;
 }
 
-kf_code kf_procedure_check_policy(const kf_procedure_context *context, const kf_key_entry *entry,
-                                  kf_error *error)
+static kf_code check_channel(const kf_procedure_context *context, const kf_key_entry *entry, kf_error *error)
 {
     const kf_profile *profile = context->profile;
     const kf_key_policy *policy = &entry->policy;
     kf_key_label label = kf_key_label_of(entry);
-    if (!profile_is_permitted(policy, profile))
-        return kf_fail(error, KF_ERR_KEY_POLICY,
-                       "base key %s does not permit profile %s; add its digest to the key's policy",
-                       label.text, profile->name);
     if ((profile->security_level & policy->least_level) != policy->least_level)
         return kf_fail(
             error, KF_ERR_KEY_POLICY,
@@ -56,6 +51,17 @@ kf_code kf_procedure_check_policy(const kf_procedure_context *context, const kf_
                        "base key %s is flagged clear_at_terminal and serves no profile with a secure channel",
                        label.text);
     return KF_OK;
+}
+
+kf_code kf_procedure_check_policy(const kf_procedure_context *context, const kf_key_entry *entry,
+                                  kf_error *error)
+{
+    const kf_profile *profile = context->profile;
+    if (!profile_is_permitted(&entry->policy, profile))
+        return kf_fail(error, KF_ERR_KEY_POLICY,
+                       "base key %s does not permit profile %s; add its digest to the key's policy",
+                       kf_key_label_of(entry).text, profile->name);
+    return check_channel(context, entry, error);
 }
 
 kf_key_set kf_card_keys_set(const kf_card_keys *keys)
@@ -118,8 +124,9 @@ kf_code kf_procedure_card_key(const kf_procedure_context *context, const kf_card
     const kf_key_entry *entry;
     kf_named_values values;
     KF_TRY(card_key_input(context, record, which, &entry, &values, error));
-    /* A channel under an old base key is to be as good as that key asks for. */
-    KF_TRY(kf_procedure_check_policy(context, entry, error));
+    /* A channel under an old base key is to be as good as that key asks for. Which profiles it may serve says
+     * what is made from it: a card leaves it under the profile that the newer key serves. */
+    KF_TRY(check_channel(context, entry, error));
     kf_field items[KF_NAMED_VALUES_MAX];
     return derive_set(context, entry, kf_named_values_fields(&values, items), ret_keys, error);
 }
@@ -193,6 +200,8 @@ kf_code kf_procedure_channel_keys(const kf_procedure_context *context, const kf_
         return kf_procedure_card_key(context, &state->record, &state->record.pending, ret_keys, error);
     case KF_KEYS_PRESENT:
         return kf_procedure_card_key(context, &state->record, &state->record.present, ret_keys, error);
+    case KF_KEYS_PREVIOUS:
+        return kf_procedure_card_key(context, &state->record, &state->record.previous, ret_keys, error);
     case KF_KEYS_NONE:
     default: return kf_fail(error, KF_ERR_INTERNAL, "no keys were chosen for the channel");
     }

@@ -28,6 +28,12 @@ kf_code kf_check_record_profile(const kf_card_record *record, const kf_profile *
                    record->identity, profile->name, record->profile);
 }
 
+bool kf_moves_key_version(const kf_card_record *record)
+{
+    return record->present.generation != 0 && record->pending.generation != 0 &&
+           record->present.key_version != record->pending.key_version;
+}
+
 bool kf_plan_issuer_last(kf_operation operation, const kf_profile *profile)
 {
     if (operation == KF_OPERATION_CLEAR) return profile->key_injection != KF_INJECT_PRELOADED;
@@ -62,6 +68,17 @@ static void plan_fill(const kf_procedure_state *state, const kf_profile *profile
     if (!kf_profile_has_response_mac(profile)) add_step(plan, KF_SESSION_PROOF, false, KF_KEYS_PENDING);
 }
 
+static void plan_refill(const kf_procedure_state *state, const kf_profile *profile, kf_session_plan *plan)
+{
+    bool moves = kf_moves_key_version(&state->record);
+    if (!moves || state->facts.domain_keys != KF_KEYS_PENDING)
+        add_step(plan, KF_SESSION_KEY, false, state->facts.domain_keys);
+    if (moves)
+        add_step(plan, KF_SESSION_RETIRE, false, KF_KEYS_PENDING);
+    else if (!kf_profile_has_response_mac(profile))
+        add_step(plan, KF_SESSION_PROOF, false, KF_KEYS_PENDING);
+}
+
 static void plan_clear(const kf_procedure_state *state, const kf_profile *profile, kf_session_plan *plan)
 {
     if (!state->facts.domain_present) {
@@ -84,10 +101,7 @@ kf_session_plan kf_plan_sessions(const kf_procedure_state *state, const kf_profi
     kf_session_plan plan = {0};
     switch (state->request.operation) {
     case KF_OPERATION_FILL: plan_fill(state, profile, &plan); break;
-    case KF_OPERATION_REFILL:
-        add_step(&plan, KF_SESSION_KEY, false, state->facts.domain_keys);
-        if (!kf_profile_has_response_mac(profile)) add_step(&plan, KF_SESSION_PROOF, false, KF_KEYS_PENDING);
-        break;
+    case KF_OPERATION_REFILL: plan_refill(state, profile, &plan); break;
     case KF_OPERATION_CLEAR: plan_clear(state, profile, &plan); break;
     case KF_OPERATION_APP_LOAD: add_step(&plan, KF_SESSION_LOAD, true, KF_KEYS_ISSUER); break;
     case KF_OPERATION_APP_LIST: add_step(&plan, KF_SESSION_LIST, true, KF_KEYS_ISSUER); break;

@@ -22,6 +22,7 @@ typedef enum kf_session_kind {
     KF_SESSION_LOAD = 8,    /* issuer: a module is loaded and installed */
     KF_SESSION_LIST = 9,    /* issuer: GET STATUS */
     KF_SESSION_UNLOAD = 10, /* issuer: a module is deleted */
+    KF_SESSION_RETIRE = 12, /* domain: opened with its new key version, which proves it; the old one goes */
     KF_SESSION_PROBE = 11,  /* issuer: the domain is installed and deleted: where the list is empty, and so
                                without a response MAC, this shows under R-MAC that it was not there */
 } kf_session_kind;
@@ -44,6 +45,10 @@ typedef struct kf_session_plan {
 kf_session_plan kf_plan_sessions(const kf_procedure_state *state, const kf_profile *profile);
 /* Whether the contact asks the issuer domain last, so that the first session is with it. */
 bool kf_plan_issuer_last(kf_operation operation, const kf_profile *profile);
+/* Whether the pending key stands at another key version than the present one: then it is added to the card,
+ * proven, and the present one deleted (replacement changes neither algorithm nor size, GP 2.3.1 11.8.2.3.3).
+ */
+bool kf_moves_key_version(const kf_card_record *record);
 /* Where it answers with a MAC, what the card says is proven. */
 bool kf_profile_has_response_mac(const kf_profile *profile);
 
@@ -76,6 +81,7 @@ typedef struct kf_session_command {
     size_t fields[KF_PROFILE_FIELDS_MAX]; /* KF_EFFECT_FIELD_WRITTEN: which */
     size_t field_count;
     uint8_t only_key_version; /* the answer lists keys (E0), and all are of this version; 0: no list */
+    uint8_t gone_key_version; /* the answer lists keys (E0), and none is of this version; 0: no list */
     bool has_expected;
     kf_buffer expected; /* the answer's data must be this */
 } kf_session_command;
@@ -126,6 +132,9 @@ kf_code kf_command_put_key(const kf_session_build *build, const kf_card_keys *ke
  * and so a terminal that leaves out SELECT keeps the channel with the parent: the list under R-MAC shows
  * whose channel it was. */
 kf_code kf_command_key_list(uint8_t key_version, kf_session *session) KF_MUST_USE;
+/* DELETE KEY, where it may be gone already, and a list that shows that it is. */
+kf_code kf_command_delete_key_if_there(uint8_t key_version, kf_session *session) KF_MUST_USE;
+kf_code kf_command_key_is_gone(uint8_t key_version, kf_session *session) KF_MUST_USE;
 /* Whether this request writes the field: S5. */
 bool kf_field_is_written(const kf_procedure_state *state, const kf_profile *profile, size_t field);
 bool kf_domain_tags_are_due(const kf_session_build *build);
@@ -161,13 +170,14 @@ typedef struct kf_contact_layout {
     uint16_t file_select[KF_PROFILE_FIELDS_MAX], file_read[KF_PROFILE_FIELDS_MAX];
     uint16_t domain_select; /* whether the domain is there */
     uint16_t tag_read[KF_PROFILE_FIELDS_MAX];
-    uint16_t domain_update[2],
-        issuer_update[2]; /* INITIALIZE UPDATE: where the domain is there, and where not */
+    uint16_t domain_update[2]; /* INITIALIZE UPDATE: of the pending key version, and else of any */
+    uint16_t issuer_update[2]; /* where the domain is there, and where not */
 } kf_contact_layout;
 
-/* Deterministic from the state. */
-kf_code kf_contact_script(const kf_procedure_state *state, const kf_profile *profile, kf_script *script,
-                          kf_contact_layout *ret_layout) KF_MUST_USE;
+/* Deterministic from the state. `pending_usable`: a cryptogram under the record's pending key could be told.
+ */
+kf_code kf_contact_script(const kf_procedure_state *state, const kf_profile *profile, bool pending_usable,
+                          kf_script *script, kf_contact_layout *ret_layout) KF_MUST_USE;
 
 typedef struct kf_contact {
     kf_card_facts facts;   /* domain_keys is not known yet */
@@ -194,7 +204,7 @@ kf_code kf_procedure_check_policy(const kf_procedure_context *context, const kf_
 kf_code kf_procedure_channel_keys(const kf_procedure_context *context, const kf_procedure_state *state,
                                   kf_channel_keys kind, const char *diversification_data,
                                   kf_card_keys *ret_keys, kf_error *error) KF_MUST_USE;
-/* The card key of record.present or record.pending. KF_ERR_NO_KEY for generation 0. */
+/* The card key of record.present, pending or previous. KF_ERR_NO_KEY for generation 0. */
 kf_code kf_procedure_card_key(const kf_procedure_context *context, const kf_card_record *record,
                               const kf_card_key *which, kf_card_keys *ret_keys, kf_error *error) KF_MUST_USE;
 /* The base key that it comes from. */
@@ -247,6 +257,12 @@ kf_code kf_answers_follow(const kf_script *script, const kf_script_answers *answ
 /* KF_ERR_PROFILE where the card's key is in another domain than the profile's. */
 kf_code kf_check_record_profile(const kf_card_record *record, const kf_profile *profile,
                                 kf_error *error) KF_MUST_USE;
+/* The refusal of a card whose domain none of its keys fits: that a base key is suspended or gone, or that the
+ * card does not prove. `what`: "the refill is refused". */
+kf_code kf_refuse_unproven(const kf_procedure_context *context, const kf_card_record *record,
+                           const char *what, kf_error *error) KF_MUST_USE;
+/* KF_ERR_PROFILE where a clear could not put the maker's keys back in the place of keys of `size` bytes. */
+kf_code kf_check_factory_size(const kf_procedure_context *context, size_t size, kf_error *error) KF_MUST_USE;
 /* Facts, identity and proven keys are in the state. Sets the intent in state.record where the operation
  * changes the card; `ret_done`: nothing is left to do. */
 kf_code kf_fill_decide(const kf_procedure_context *context, kf_procedure_state *state,

@@ -90,7 +90,10 @@ static kf_code put_next(script_writer *writer, size_t path)
     if (put_entry(writer, label, kf_buffer_view(&apdu), UINT16_MAX) == NULL) return KF_ERR_TOO_LONG;
     kf_buffer_clear(&apdu);
     const uint8_t *challenge = issuer ? writer->state->issuer_challenge : writer->state->domain_challenge;
-    KF_TRY(kf_gp_initialize_update(0x00, kf_view_of(challenge, KF_HOST_CHALLENGE_SIZE), &apdu));
+    /* Beside the old key version the new one has to be asked for by its number. */
+    bool retires = writer->next->kind == KF_SESSION_RETIRE;
+    uint8_t key_version = retires ? writer->state->record.pending.key_version : 0x00;
+    KF_TRY(kf_gp_initialize_update(key_version, kf_view_of(challenge, KF_HOST_CHALLENGE_SIZE), &apdu));
     if (put_entry(writer, "INITIALIZE UPDATE", kf_buffer_view(&apdu), UINT16_MAX) == NULL)
         return KF_ERR_TOO_LONG;
     writer->target->next_update[path] = (uint16_t)(writer->target->script.count - 1);
@@ -282,7 +285,13 @@ static kf_code check_key_list(const kf_session_command *command, kf_view data, k
         return kf_fail(error, KF_ERR_CARD_DATA, "%s: the card's list of its keys is malformed",
                        command->label);
     for (size_t i = 0; i < list.count; i++)
-        if (list.entries[i].key_version != command->only_key_version)
+        if (command->gone_key_version != 0 && list.entries[i].key_version == command->gone_key_version)
+            return kf_fail(error, KF_ERR_STATE,
+                           "%s: the security domain still lists its key of version 0x%02X, which was to be "
+                           "deleted; present the card again",
+                           command->label, command->gone_key_version);
+    for (size_t i = 0; i < list.count; i++)
+        if (command->only_key_version != 0 && list.entries[i].key_version != command->only_key_version)
             return kf_fail(error, KF_ERR_CHANNEL,
                            "%s: the security domain lists a key of version 0x%02X beside 0x%02X: the channel "
                            "was not with the domain that was selected",
@@ -318,7 +327,8 @@ static kf_code check_answer(const kf_session_script *script, const kf_profile *p
         !kf_view_equal(kf_buffer_view(&data), kf_buffer_view(&command->expected)))
         return kf_fail(error, KF_ERR_CARD_DATA, "%s: the card's answer is not what was written",
                        command->label);
-    if (command->only_key_version != 0) KF_TRY(check_key_list(command, kf_buffer_view(&data), error));
+    if (command->only_key_version != 0 || command->gone_key_version != 0)
+        KF_TRY(check_key_list(command, kf_buffer_view(&data), error));
     if (command->more_ends && status_word == 0x6310) {
         if (state->list_pages[command->list] == UINT8_MAX)
             return kf_fail(error, KF_ERR_TOO_LONG, "%s: the card's list does not end", command->label);

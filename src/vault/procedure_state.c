@@ -79,7 +79,7 @@ static kf_code decode_facts(kf_cursor *bytes, kf_card_facts *facts)
 {
     uint8_t choice;
     KF_TRY(kf_message_take_bool(bytes, &facts->domain_present));
-    KF_TRY(take_choice(bytes, KF_KEYS_NONE, KF_KEYS_FACTORY, &choice));
+    KF_TRY(take_choice(bytes, KF_KEYS_NONE, KF_KEYS_PREVIOUS, &choice));
     facts->domain_keys = (kf_channel_keys)choice;
     KF_TRY(kf_message_take_bool(bytes, &facts->file_channel));
     KF_TRY(kf_cursor_u8(bytes, &facts->number_record_size));

@@ -39,10 +39,11 @@ typedef struct kf_procedure_request {
 /* Which keys open a channel, and so what its cryptogram proves. */
 typedef enum kf_channel_keys {
     KF_KEYS_NONE = 0,
-    KF_KEYS_ISSUER = 1,  /* the card manager's, diversified; also a domain's that has none of its own */
-    KF_KEYS_PENDING = 2, /* the card key that a broken-off act may have written */
-    KF_KEYS_PRESENT = 3, /* the card key of record */
-    KF_KEYS_FACTORY = 4, /* what a preloaded domain came with */
+    KF_KEYS_ISSUER = 1,   /* the card manager's, diversified; also a domain's that has none of its own */
+    KF_KEYS_PENDING = 2,  /* the card key that a broken-off act may have written */
+    KF_KEYS_PRESENT = 3,  /* the card key of record */
+    KF_KEYS_FACTORY = 4,  /* what a preloaded domain came with */
+    KF_KEYS_PREVIOUS = 5, /* the card key before the one of record */
 } kf_channel_keys;
 
 /* Which script is with the terminal. */

@@ -144,9 +144,10 @@ kf_code profile_of_choice(const profile_choice *choice, kf_profile *ret_profile,
     kf_buffer_format(&text,
                      "name: test\nissuer_domain: A000000151000000\nsecurity_level: %s\norder: %s\n"
                      "domain:\n  aid: " DOMAIN_AID "\n  privileges: \"80\"\n  parameters: \"%s\"\n"
-                     "  key_version: 0x30\n  key_injection: %s\n  modules: %s\n",
+                     "  key_version: %s\n  key_size: %s\n  key_injection: %s\n  modules: %s\n",
                      or_else(choice->level, "0x33"), or_else(choice->order, "key-first"),
-                     or_else(choice->parameters, "81020370"), or_else(choice->injection, "put-key"),
+                     or_else(choice->parameters, "81020370"), or_else(choice->key_version, "0x30"),
+                     or_else(choice->key_size, "16"), or_else(choice->injection, "put-key"),
                      or_else(choice->modules, "[{load_file: A0000001515350, module: A000000151535041}]"));
     if (choice->preloaded != NULL) kf_buffer_format(&text, "  preloaded_base_key: %s\n", choice->preloaded);
     if (choice->fields != NULL) kf_buffer_format(&text, "personalisation: %s\n", choice->fields);
@@ -207,7 +208,7 @@ void request_field(kf_procedure_request *request, const char *name, const char *
     assert_int_equal(kf_named_values_set(&request->personalisation, name, value, NULL), KF_OK);
 }
 
-static kf_procedure_context context_of(test_bench *bench)
+kf_procedure_context bench_context(test_bench *bench)
 {
     kf_procedure_context context = {
         .keys = bench->keys,
@@ -295,7 +296,7 @@ static kf_code step(test_bench *bench, kf_procedure_state *state, const kf_proce
     kf_procedure_state twin = {0};
     kf_procedure_result twin_result = {0};
     assert_int_equal(kf_procedure_state_decode(&cursor, &twin), KF_OK);
-    kf_procedure_context context = context_of(bench);
+    kf_procedure_context context = bench_context(bench);
     kf_code code = kf_procedure_advance(&context, state, answers, ret_result, error);
     kf_code twin_code = kf_procedure_advance(&context, &twin, answers, &twin_result, NULL);
     assert_int_equal(code, twin_code);
@@ -343,7 +344,7 @@ static kf_code advance(test_bench *bench, kf_procedure_state *state, kf_script_a
 
 static kf_code run_steps(test_bench *bench, const kf_procedure_request *request, test_outcome *outcome)
 {
-    kf_procedure_context context = context_of(bench);
+    kf_procedure_context context = bench_context(bench);
     KF_TRY(kf_procedure_begin(&context, request, bench->has_record ? &bench->record : NULL, &outcome->state,
                               &outcome->result, &outcome->error));
     for (bench->messages = 1; outcome->result.outcome == KF_PROCEDURE_CONTINUE; bench->messages++) {

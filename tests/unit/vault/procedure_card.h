@@ -31,13 +31,15 @@
 
 /* What a profile is to say; NULL: as the default profile does. */
 typedef struct profile_choice {
-    const char *injection;  /* put-key */
-    const char *level;      /* 0x33 */
-    const char *parameters; /* 81020370 */
-    const char *order;      /* key-first */
-    const char *preloaded;  /* preloaded_base_key; NULL: without */
-    const char *modules;    /* YAML sequence in flow form */
-    const char *fields;     /* YAML sequence in flow form */
+    const char *injection;   /* put-key */
+    const char *level;       /* 0x33 */
+    const char *parameters;  /* 81020370 */
+    const char *order;       /* key-first */
+    const char *preloaded;   /* preloaded_base_key; NULL: without */
+    const char *modules;     /* YAML sequence in flow form */
+    const char *fields;      /* YAML sequence in flow form */
+    const char *key_version; /* 0x30 */
+    const char *key_size;    /* 16 */
 } profile_choice;
 
 #define TAG_FIELDS                                                                                           \
@@ -103,6 +105,8 @@ typedef struct test_outcome {
 
 void bench_make(test_bench *bench, const profile_choice *profile, const card_choice *card);
 void bench_remove(test_bench *bench);
+/* What a step of a procedure gets, with new challenges each time. */
+kf_procedure_context bench_context(test_bench *bench);
 /* Puts another profile in place. */
 void bench_set_profile(test_bench *bench, const profile_choice *profile);
 kf_code profile_of_choice(const profile_choice *choice, kf_profile *ret_profile, kf_error *error);
