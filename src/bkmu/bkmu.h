@@ -73,7 +73,8 @@ kf_code kf_pusher_wake(kf_pusher *pusher, kf_error *error) KF_MUST_USE;
 
 extern const kf_http_route kf_bkmu_routes[];
 extern const size_t kf_bkmu_route_count;
-/* For the server's options; the context is the kf_bkmu. */
+/* For the server's options; the context is the kf_bkmu. KF_ERR_DISABLED for a key management unit that is. */
+kf_code kf_bkmu_check_caller(void *context, const kf_peer *caller, kf_error *error);
 void kf_bkmu_refused(void *context, const kf_http_request *request, const kf_error *refusal);
 
 #endif

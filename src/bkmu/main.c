@@ -39,6 +39,7 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
     const kf_http_server_options options = {.routes = kf_bkmu_routes,
                                             .route_count = kf_bkmu_route_count,
                                             .context = bkmu,
+                                            .check_caller = kf_bkmu_check_caller,
                                             .refused = kf_bkmu_refused};
     bkmu->front.clock = kf_clock_now_ms;
     bkmu->identity = (kf_bkmu_identity){unit->ca, unit->certificate, unit->private_key};

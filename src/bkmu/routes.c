@@ -284,6 +284,19 @@ static kf_code post_audit_accept(void *context, const kf_http_request *request, 
     return kf_audit_route_accept(&((kf_bkmu *)context)->front, request, response, error);
 }
 
+kf_code kf_bkmu_check_caller(void *context, const kf_peer *caller, kf_error *error)
+{
+    const kf_bkmu *bkmu = context;
+    kf_kmu_row row;
+    if (caller->role != KF_PEER_KMU) return KF_OK;
+    kf_error reason = {KF_OK, ""};
+    kf_code code = kf_kmus_find(bkmu->front.database, caller->name, &row, &reason);
+    if (code == KF_ERR_NOT_FOUND) return KF_OK; /* the route says so */
+    if (code != KF_OK) return kf_fail(error, code, "%s", kf_error_text(&reason));
+    if (row.enabled) return KF_OK;
+    return kf_fail(error, KF_ERR_DISABLED, "the key management unit %s is disabled here", caller->name);
+}
+
 void kf_bkmu_refused(void *context, const kf_http_request *request, const kf_error *refusal)
 {
     const kf_bkmu *bkmu = context;
@@ -298,7 +311,7 @@ const kf_http_route kf_bkmu_routes[] = {
     {"GET", "/healthz", KF_PEER_ANYONE, 0, kf_health_answer},
     {"GET", "/readyz", KF_PEER_ANYONE, 0, get_ready},
     {"GET", "/v1/vault", OFFICER | AUDITOR, 0, get_vault},
-    {"GET", "/v1/keys", OFFICER | AUDITOR | ADMINISTRATOR, 0, get_keys},
+    {"GET", "/v1/keys", OFFICER, 0, get_keys},
     {"POST", "/v1/keys", OFFICER, KF_KEY_ACT_BODY_MAX, post_keys},
     {"GET", "/v1/roster", OFFICER | AUDITOR, 0, get_roster},
     {"GET", "/v1/proposals", OFFICER | AUDITOR, 0, get_proposals},

@@ -32,6 +32,7 @@
     X(roster, "roster", "who the officers of a unit are")                                                    \
     X(proposal, "proposal", "acts that one officer proposes and others approve")                             \
     X(operation, "operation", "ask for an operation by its name")                                            \
+    X(kmu_host, "kmu-host", "register hosts at the key management unit, with what they may ask for")         \
     X(terminal, "terminal", "enrol terminals and manage them at the issuing host")                           \
     X(number, "number", "manage the numbers that the issuing host gives out")                                \
     X(order, "order", "manage the orders at the issuing host")

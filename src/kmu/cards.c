@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "kmu/bounds.h"
 #include "wire/json.h"
 
 #define CARD_COLUMNS "record, request, request_caller, request_terminal, request_time"
@@ -233,6 +234,25 @@ kf_code kf_card_release(kf_database *database, const kf_card_claim *claim, kf_er
         NULL, error);
 }
 
+/* A host sees no card that it may not work on. */
+static kf_code check_lookup(kf_kmu *kmu, const kf_peer *caller, const kf_card_record *record, kf_error *error)
+{
+    if (caller->role != KF_PEER_HOST) return KF_OK;
+    const kf_caller_text shown = kf_caller_show(caller);
+    const kf_bounds_caller asking = {shown.text, ""};
+    kf_error refusal = {KF_OK, ""};
+    kf_code code = kf_bounds_check_card(kmu, &asking, record, &refusal);
+    if (code == KF_OK) return KF_OK;
+    (void)kf_fail_plain(&refusal, code);
+    const kf_audit_event event = {.actor = shown.text,
+                                  .action = "card.lookup",
+                                  .subject = record->identity,
+                                  .outcome = kf_code_name(code),
+                                  .detail = kf_error_text(&refusal)};
+    KF_TRY(kf_kmu_audit(kmu, &event, error));
+    return kf_fail(error, code, "%s", kf_error_text(&refusal));
+}
+
 kf_code kf_handle_card_lookup(void *context, const kf_http_request *request, kf_http_response *response,
                               kf_error *error)
 {
@@ -246,6 +266,7 @@ kf_code kf_handle_card_lookup(void *context, const kf_http_request *request, kf_
     json_t *answer = response->json = json_object();
     KF_TRY(kf_json_set_boolean(answer, "known", row.found));
     if (!row.found) return KF_OK;
+    KF_TRY(check_lookup(kmu, request->caller, &row.record, error));
     const kf_card_record *record = &row.record;
     KF_TRY(kf_json_set_text(answer, "card", record->identity));
     KF_TRY(kf_json_set_text(answer, "state", kf_card_state_name(record->state)));

@@ -21,6 +21,7 @@ typedef struct kf_kmu {
     kf_categories *categories;
     kf_key_source bkmu; /* client NULL: this unit runs alone */
     bool development;
+    bool hosts_open;        /* hosts that are not registered (bounds.h) are heard too */
     kf_rollback *rollback;  /* rollback.h; NULL: nothing holds this unit back */
     pthread_mutex_t mirror; /* held while the table of base keys is made anew */
 } kf_kmu;

@@ -1,5 +1,7 @@
 #include "kmu/kmu_config.h"
 
+#include <string.h>
+
 #define WORKER_THREADS_STANDARD 8
 #define RETENTION_DAYS_STANDARD 30
 #define RETENTION_DAYS_MAX 36500
@@ -13,6 +15,7 @@ static const cyaml_schema_field_t config_fields[] = {
     KF_CONFIG_OPTIONAL_TEXT("bkmu", kf_kmu_config, bkmu),
     KF_CONFIG_OPTIONAL_TEXT("bkmu_name", kf_kmu_config, bkmu_name),
     KF_CONFIG_OPTIONAL_TEXT("pair", kf_kmu_config, pair),
+    KF_CONFIG_OPTIONAL_TEXT("hosts", kf_kmu_config, hosts),
     KF_CONFIG_OPTIONAL_NUMBER("request_retention_days", kf_kmu_config, request_retention_days),
     KF_CONFIG_OPTIONAL_NUMBER("bkmu_poll_seconds", kf_kmu_config, bkmu_poll_seconds),
     KF_CONFIG_OPTIONAL_NUMBER("bkmu_grace_seconds", kf_kmu_config, bkmu_grace_seconds),
@@ -40,6 +43,10 @@ static kf_code fill_in(const char *path, kf_kmu_config *config, kf_error *error)
     const kf_config_number grace = {"bkmu_grace_seconds", &config->bkmu_grace_seconds, GRACE_SECONDS_STANDARD,
                                     GRACE_SECONDS_MAX};
     KF_TRY(kf_config_default_number(path, &retention, error));
+    KF_TRY(kf_config_default_text(&config->hosts, "registered", error));
+    if (strcmp(config->hosts, "registered") != 0 && strcmp(config->hosts, "open") != 0)
+        return kf_fail(error, KF_ERR_CONFIGURATION, "%s: hosts '%s' is neither registered nor open", path,
+                       config->hosts);
     KF_TRY(kf_config_default_number(path, &poll, error));
     KF_TRY(kf_config_default_number(path, &grace, error));
     KF_TRY(kf_audit_config_fill_in(path, config->audit, error));

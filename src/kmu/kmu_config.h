@@ -3,6 +3,8 @@
  *     bkmu: https://bkmu.example:8441                 absent: this unit runs alone
  *     bkmu_name: central                              in its certificate
  *     pair: north                                     the transport key that the two units share
+ *     hosts: registered                               or open: hosts that are not registered may ask for
+ *                                                     everything (keyfill kmu-host)
  *     request_retention_days: 30                      a finished request and its answers are kept so long
  *     bkmu_poll_seconds: 300                          how often the bkmu is asked for what is missing
  *     bkmu_grace_seconds: 86400                       how long to work without having reached it (rollback.h)
@@ -18,6 +20,7 @@ typedef struct kf_kmu_config {
     char *bkmu;      /* NULL: none */
     char *bkmu_name; /* NULL: any */
     char *pair;
+    char *hosts;
     uint32_t request_retention_days;
     uint32_t bkmu_poll_seconds;
     uint32_t bkmu_grace_seconds;

@@ -1,9 +1,11 @@
 /* keyfill-kmu-front: the front of the key management unit, started by its monitor. */
 #include <stdio.h>
+#include <string.h>
 
 #include "audit/route.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "kmu/bounds.h"
 #include "kmu/categories.h"
 #include "kmu/kmu.h"
 #include "kmu/kmu_config.h"
@@ -121,10 +123,12 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
     const kf_http_server_options options = {.routes = kf_kmu_routes,
                                             .route_count = kf_kmu_route_count,
                                             .context = kmu,
+                                            .check_caller = kf_bounds_check_caller,
                                             .refused = refused,
                                             .admit = kf_rollback_admit};
     kmu->front.clock = kf_clock_now_ms;
     kmu->development = program->options.development;
+    kmu->hosts_open = strcmp(config->hosts, "open") == 0;
     KF_TRY(kf_front_meet_vault(&program->options, &kmu->front, error));
     KF_TRY(kf_kmu_init(kmu, error));
     program->kmu_made = true;
@@ -138,6 +142,9 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
     if (kmu->bkmu.client != NULL)
         KF_TRY(kf_housekeeper_start(later_pull_round, program, &program->puller, error));
     KF_TRY(kf_housekeeper_start(prune_round, program, &program->pruner, error));
+    if (kmu->hosts_open)
+        kf_log(KF_LOG_WARNING,
+               "hosts: open: every host with a certificate may ask for every category and number");
     if (kmu->development)
         kf_log(KF_LOG_WARNING, "DEVELOPMENT: card-manager keys that every card shares are accepted");
     (void)snprintf(ret_ready, KF_DAEMON_READY_SIZE, "listening on %s:%u", config->unit.address,

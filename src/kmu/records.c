@@ -42,6 +42,14 @@ static const kf_migration migrations[] = {
      "diversification TEXT NOT NULL,"
      " PRIMARY KEY (purpose, category, version))"},
     {2, "CREATE INDEX requests_by_age ON requests (updated)"},
+    /* A row with the terminal "" is the host's own. `categories` and `numbers`: bounds.c. */
+    {3,
+     "CREATE TABLE hosts ("
+     " host TEXT NOT NULL, terminal TEXT NOT NULL, enabled BIGINT NOT NULL, categories TEXT NOT NULL,"
+     " numbers TEXT NOT NULL, daily BIGINT NOT NULL, updated BIGINT NOT NULL, PRIMARY KEY (host, terminal));"
+     "CREATE TABLE host_use ("
+     " host TEXT NOT NULL, terminal TEXT NOT NULL, day BIGINT NOT NULL, used BIGINT NOT NULL,"
+     " PRIMARY KEY (host, terminal))"},
 };
 
 const kf_migrations kf_kmu_migrations = {"kmu", migrations, sizeof migrations / sizeof migrations[0]};

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "kmu/bounds.h"
 #include "kmu/categories.h"
 #include "kmu/profiles.h"
 #include "kmu/requests.h"
@@ -71,6 +72,9 @@ static kf_code begin_for_card(kf_kmu *kmu, kf_request_row *row, kf_request_form 
 {
     kf_category category;
     KF_TRY(find_category(kmu, form, card, &category, error));
+    const kf_bounds_caller caller = {row->caller, row->terminal};
+    const char *number = form->request.number[0] != '\0' ? form->request.number : card->record.number;
+    KF_TRY(kf_bounds_check(kmu, &caller, category.name, number, error));
     KF_TRY(check_numbers(kmu, form, card, &category, &form->request.generation_floor, error));
     KF_TRY(kf_text_copy(form->request.category, sizeof form->request.category, category.name));
     /* A card stays with the profile it was filled under until it is cleared. */
@@ -118,7 +122,9 @@ static kf_code write_begin(kf_database *database, void *context, kf_error *error
 {
     const begin_work *work = context;
     const kf_request_row *row = work->row;
+    const kf_bounds_caller caller = {row->caller, row->terminal};
     KF_TRY(kf_request_row_insert(database, row, kf_kmu_now(work->kmu), error));
+    KF_TRY(kf_bounds_count(database, &caller, kf_kmu_now(work->kmu), error));
     return kf_front_audit_receipts(database, &work->begun->vault_answer.receipts, "", error);
 }
 
@@ -188,6 +194,7 @@ kf_code kf_handle_request_begin(void *context, const kf_http_request *request, k
     kf_code code = begin_new(kmu, &row, request->json, response, &failure);
     if (code == KF_OK) return KF_OK;
     kf_fail_plain(&failure, code);
+    if (code == KF_ERR_QUOTA) response->retry_after_seconds = kf_bounds_seconds_left(kf_kmu_now(kmu));
     audit_refusal(kmu, caller.text, id, &failure);
     return kf_fail(error, code, "%s", kf_error_text(&failure));
 }

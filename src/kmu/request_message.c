@@ -3,6 +3,7 @@
 
 #include <keyfill/hex.h>
 
+#include "kmu/bounds.h"
 #include "kmu/profiles.h"
 #include "kmu/requests.h"
 #include "wire/json.h"
@@ -123,11 +124,16 @@ static kf_code advance(kf_kmu *kmu, const kf_request_row *row, const message_for
         memcpy(message.looked_up, row->card, sizeof message.looked_up);
     else
         suggest_identity(&form->answers, message.looked_up);
+    const kf_bounds_caller caller = {row->caller, row->terminal};
+    KF_TRY(kf_bounds_check(kmu, &caller, "", "", error));
     for (int lookup = 0; lookup < LOOKUPS_MAX; lookup++) {
         KF_CLEANUP(kf_card_row_clear) kf_card_row card = {0};
         KF_TRY(kf_card_by_identity(kmu->front.database, message.looked_up, &card, error));
         const kf_card_claim claim = {message.looked_up, row->id, row->caller, row->terminal, kf_kmu_now(kmu)};
-        if (card.found) KF_TRY(kf_card_check_claim(&card, &claim, error));
+        if (card.found) {
+            KF_TRY(kf_card_check_claim(&card, &claim, error));
+            KF_TRY(kf_bounds_check_card(kmu, &caller, &card.record, error));
+        }
         message.record = kf_buffer_view(&card.sealed);
         KF_TRY(call_advance(kmu, &message, parts, error));
         if (parts->message.outcome != KF_PROCEDURE_NEED_RECORD) return KF_OK;

@@ -2,6 +2,7 @@
 
 #include "audit/route.h"
 #include "base/log.h"
+#include "kmu/bounds.h"
 #include "kmu/cards.h"
 #include "kmu/categories.h"
 #include "kmu/profiles.h"
@@ -171,8 +172,16 @@ const kf_http_route kf_kmu_routes[] = {
     {"GET", "/readyz", KF_PEER_ANYONE, 0, handle_readiness},
     {"POST", "/v1/requests", HOST, KF_REQUEST_BODY_MAX, kf_handle_request_begin},
     {"POST", "/v1/requests/{id}/messages", HOST, KF_MESSAGE_BODY_MAX, kf_handle_request_message},
-    {"GET", "/v1/requests/{id}", HOST | ADMINISTRATOR | AUDITOR, 0, kf_handle_request_show},
+    {"GET", "/v1/requests/{id}", HOST | ADMINISTRATOR, 0, kf_handle_request_show},
     {"POST", "/v1/cards/lookup", HOST | ADMINISTRATOR, KF_SMALL_BODY_MAX, kf_handle_card_lookup},
+    {"GET", "/v1/hosts", ADMINISTRATOR, 0, kf_handle_host_list},
+    {"PUT", "/v1/hosts/{name}", ADMINISTRATOR, KF_SMALL_BODY_MAX, kf_handle_host_put},
+    {"PATCH", "/v1/hosts/{name}", ADMINISTRATOR, KF_SMALL_BODY_MAX, kf_handle_host_patch},
+    {"DELETE", "/v1/hosts/{name}", ADMINISTRATOR, 0, kf_handle_host_delete},
+    {"PUT", "/v1/hosts/{name}/terminals/{terminal}", ADMINISTRATOR, KF_SMALL_BODY_MAX, kf_handle_host_put},
+    {"PATCH", "/v1/hosts/{name}/terminals/{terminal}", ADMINISTRATOR, KF_SMALL_BODY_MAX,
+     kf_handle_host_patch},
+    {"DELETE", "/v1/hosts/{name}/terminals/{terminal}", ADMINISTRATOR, 0, kf_handle_host_delete},
     {"GET", "/v1/categories", HOST | OFFICER | ADMINISTRATOR, 0, kf_handle_category_list},
     {"PUT", "/v1/categories/{name}", ADMINISTRATOR, KF_SMALL_BODY_MAX, kf_handle_category_put},
     {"GET", "/v1/profiles", HOST | OFFICER | ADMINISTRATOR, 0, kf_handle_profile_list},
@@ -181,7 +190,7 @@ const kf_http_route kf_kmu_routes[] = {
     {"PUT", "/v1/modules/{name}", ADMINISTRATOR, KF_MODULE_BODY_MAX, kf_handle_module_put},
     {"DELETE", "/v1/modules/{name}", ADMINISTRATOR, 0, kf_handle_module_delete},
     {"GET", "/v1/vault", OFFICER | AUDITOR, 0, handle_vault},
-    {"GET", "/v1/keys", OFFICER | AUDITOR | ADMINISTRATOR, 0, handle_key_list},
+    {"GET", "/v1/keys", OFFICER, 0, handle_key_list},
     {"POST", "/v1/keys", OFFICER, KF_KEY_ACT_BODY_MAX, handle_key_act},
     {"GET", "/v1/roster", OFFICER | AUDITOR, 0, handle_roster},
     {"GET", "/v1/proposals", OFFICER | AUDITOR, 0, handle_proposal_list},

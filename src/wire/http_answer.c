@@ -62,16 +62,15 @@ void kf_http_answer_problem(kf_http_exchange *exchange, const kf_error *error, c
         (void)MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_ALLOW, exchange->allow);
 }
 
-static kf_code check_disabled(kf_http_exchange *exchange)
+static kf_code check_caller(kf_http_exchange *exchange)
 {
     const kf_http_server_options *options = &exchange->server->options;
     const kf_peer *caller = exchange->request.caller;
-    if (options->is_disabled == NULL || caller->role == KF_PEER_NONE || caller->role == KF_PEER_LOCAL)
+    if (options->check_caller == NULL || caller->role == KF_PEER_NONE || caller->role == KF_PEER_LOCAL ||
+        (exchange->route->roles & KF_PEER_ANYONE) != 0)
         return KF_OK;
-    if (!options->is_disabled(options->context, caller->role, caller->name)) return KF_OK;
-    return kf_fail(&exchange->refusal, KF_ERR_DISABLED,
-                   "%s:%s is disabled; ask the unit's administrator to enable it",
-                   kf_peer_role_name(caller->role), caller->name);
+    return kf_fail_plain(&exchange->refusal,
+                         options->check_caller(options->context, caller, &exchange->refusal));
 }
 
 static kf_code take_json(kf_http_exchange *exchange)
@@ -121,7 +120,7 @@ static kf_code render(kf_http_exchange *exchange, kf_http_response *response)
  * not call. */
 static kf_code admit(kf_http_exchange *exchange)
 {
-    if (exchange->refusal.code == KF_OK && exchange->route != NULL) (void)check_disabled(exchange);
+    if (exchange->refusal.code == KF_OK && exchange->route != NULL) (void)check_caller(exchange);
     if (exchange->refusal.code == KF_OK) (void)take_json(exchange);
     return exchange->refusal.code;
 }

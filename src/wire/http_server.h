@@ -98,9 +98,9 @@ typedef struct kf_http_server_options {
     size_t route_count;
     void *context; /* given to handlers and to the calls below */
 
-    /* Asked at every request of a caller with a certificate, in a worker thread; NULL: nobody is. A caller
-     * that is disabled gets 403 KF_ERR_DISABLED. */
-    bool (*is_disabled)(void *context, kf_peer_role role, const char *name);
+    /* Asked at every request of a caller with a certificate, but for routes that anyone may call, in a worker
+     * thread; NULL: nobody is refused. KF_ERR_DISABLED, KF_ERR_FORBIDDEN: 403 with its sentence. */
+    kf_code (*check_caller)(void *context, const kf_peer *caller, kf_error *error);
     /* Asked before each handler, in a worker thread; NULL: all are admitted. What it gives other than KF_OK
      * is the answer. */
     kf_code (*admit)(void *context, const kf_http_request *request, kf_error *error);

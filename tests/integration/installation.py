@@ -255,10 +255,11 @@ class Site:
         self.ports = {"bkmu": bkmu, "kmu": kmu, "host": host}
         self.keyfill("pki", "init", str(self.path("pki")))
         ca = self.write("ca.pem", self.path("pki", "ca.pem").read_text(encoding="utf-8"))
+        self.write("crl.pem", self.path("pki", "crl.pem").read_text(encoding="utf-8"))
         roster = None if development else self.make_officers()
         self.lay_out_unit("bkmu", "central", ca, roster)
         self.lay_out_unit("kmu", "main", ca, roster,
-                          f"bkmu: https://127.0.0.1:{bkmu}\nbkmu_name: central\npair: main\n")
+                          f"bkmu: https://127.0.0.1:{bkmu}\nbkmu_name: central\npair: main\nhosts: open\n")
         self.lay_out_host(ca)
         self.lay_out_terminal(ca)
         self.lay_out_clients(ca)
@@ -273,6 +274,12 @@ class Site:
                                       "--officer-passphrase-file", str(passphrase)).stdout)
         return "".join(lines)
 
+    def revoke(self, *certificates):
+        """Puts them on the revocation lists: files in pki (\"host-main\"), or paths."""
+        self.keyfill("pki", "revoke", str(self.path("pki")), *(str(name) for name in certificates))
+        new = self.write("crl.pem.new", self.path("pki", "crl.pem").read_text(encoding="utf-8"))
+        new.rename(self.path("crl.pem"))
+
     def lay_out_unit(self, unit, name, ca, roster, more=""):
         """`roster` None: a unit of development, where a certificate's word suffices."""
         front, vault = USERS[f"{unit}-front"], USERS[f"{unit}-vault"]
@@ -285,6 +292,7 @@ port: {self.ports[unit]}
 ca: {ca}
 certificate: {self.path(unit, unit)}.pem
 private_key: {self.path(unit, unit)}.key
+crl: {self.path('crl.pem')}
 database: sqlite:{records}/{unit}.db
 log_level: debug
 {more}""")
@@ -349,6 +357,7 @@ port: {self.ports['host']}
 ca: {ca}
 certificate: {self.path('host', 'host.pem')}
 private_key: {self.path('host', 'host.key')}
+crl: {self.path('crl.pem')}
 terminal_authority_certificate: {self.path('host', 'terminal-authority.pem')}
 terminal_authority_key: {self.path('host', 'terminal-authority.key')}
 database: sqlite:{self.path('host', 'records', 'host.db')}
@@ -365,6 +374,7 @@ host: https://127.0.0.1:{self.ports['host']}
 ca: {ca}
 certificate: {self.path('terminal', 'terminal.pem')}
 private_key: {self.path('terminal', 'terminal.key')}
+crl: {self.path('crl.pem')}
 log_level: debug
 """)
 

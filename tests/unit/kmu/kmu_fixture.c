@@ -105,6 +105,7 @@ void world_make(world *made)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
     start_vault(made, ends[1]);
     made->kmu.front.clock = test_clock;
+    made->kmu.hosts_open = true;
     must(kf_kmu_init(&made->kmu, &error), &error);
     must(kf_vault_client_new(ends[0], &made->kmu.front.vault, &error), &error);
     open_records(made);

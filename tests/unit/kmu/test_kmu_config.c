@@ -37,6 +37,7 @@ static void what_is_left_out_has_its_default(void **state)
     assert_string_equal(config->unit.log_level, "info");
     assert_null(config->bkmu);
     assert_null(config->bkmu_name);
+    assert_string_equal(config->hosts, "registered");
     assert_int_equal(config->request_retention_days, 30);
 }
 
@@ -46,13 +47,14 @@ static void everything_can_be_set(void **state)
     KF_CLEANUP(kf_kmu_config_free) kf_kmu_config *config = NULL;
     kf_error error;
     assert_int_equal(load(NEEDED "address: \"::1\"\nbkmu: https://b:1\nbkmu_name: central\npair: north\n"
-                                 "worker_threads: 256\nlog_level: debug\n",
+                                 "worker_threads: 256\nlog_level: debug\nhosts: open\n",
                           &config, &error),
                      KF_OK);
     assert_string_equal(config->unit.address, "::1");
     assert_string_equal(config->bkmu, "https://b:1");
     assert_string_equal(config->bkmu_name, "central");
     assert_string_equal(config->pair, "north");
+    assert_string_equal(config->hosts, "open");
     assert_int_equal(config->unit.worker_threads, 256);
     assert_string_equal(config->unit.log_level, "debug");
 }

@@ -122,10 +122,12 @@ static const kf_http_route routes[] = {
     {"POST", "/v1/enrolments", KF_PEER_ANYONE, BODY_LIMIT, fixture_echo},
 };
 
-static bool is_disabled(void *context, kf_peer_role role, const char *name)
+static kf_code check_caller(void *context, const kf_peer *caller, kf_error *error)
 {
     fixture *state = context;
-    return role == KF_PEER_HOST && strcmp(name, "h1") == 0 && atomic_load(&state->disabled);
+    if (caller->role != KF_PEER_HOST || strcmp(caller->name, "h1") != 0 || !atomic_load(&state->disabled))
+        return KF_OK;
+    return kf_fail(error, KF_ERR_DISABLED, "host:%s is disabled", caller->name);
 }
 
 static void note_refused(void *context, const kf_http_request *request, const kf_error *error)
@@ -159,7 +161,7 @@ kf_http_server_options fixture_options_of(fixture *state)
                                     .routes = routes,
                                     .route_count = sizeof routes / sizeof routes[0],
                                     .context = state,
-                                    .is_disabled = is_disabled,
+                                    .check_caller = check_caller,
                                     .refused = note_refused,
                                     .answered = note_answered,
                                     .now = shifted_now};
