@@ -19,6 +19,7 @@
     X(card, "card", "show the card in the reader and what is recorded of it")                                \
     X(fill, "fill", "write a payment key and personalisation data to a card")                                \
     X(refill, "refill", "replace the payment key of a filled card by a new generation")                      \
+    X(refill_list, "refill-list", "write which cards still have a key of a base key's version")              \
     X(clear, "clear", "delete payment key and personalisation data from a card")                             \
     X(app, "app", "load, list or delete application modules on a card")                                      \
     X(gp, "gp", "manage a card in a reader here with its own keys")                                          \

@@ -147,12 +147,14 @@ static bool is_meant(const json_t *key, const kf_cli_key_options *options)
 
 static kf_code key_show(kf_cli *cli, int argc, char **argv, kf_error *error)
 {
-    static const kf_cli_key_usage usage = {
-        KF_CLI_KEY_TARGET, NULL, "Shows all that is known of a base key: policy, validity, the other side."};
+    static const kf_cli_key_usage usage = {KF_CLI_KEY_TARGET, NULL,
+                                           "Shows all that is known of a base key: policy, validity, the "
+                                           "other side, and how many cards have keys of it."};
     kf_cli_key_options options;
     KF_CLEANUP(kf_json_free) json_t *answer = NULL;
     KF_TRY(kf_cli_key_parse(cli, &usage, argc, argv, &options, error));
-    KF_TRY(kf_cli_key_fetch(cli, &answer, error));
+    kf_cli_call call = {.method = "GET", .path = "/v1/keys?cards=true"};
+    KF_TRY(kf_cli_call_unit(cli, &call, &answer, error));
     const json_t *keys = json_object_get(answer, "keys");
     size_t shown = 0;
     for (size_t i = 0; i < json_array_size(keys); i++) {

@@ -81,20 +81,21 @@ kf_code kf_card_by_report(kf_database *database, const kf_request_form *form, kf
 static kf_code insert_card(kf_database *database, const kf_card_change *change, const kf_card_record *record,
                            kf_error *error)
 {
-    kf_code code =
-        kf_database_execute(database,
-                            "INSERT INTO cards (identity, iccid, number, category, state, generation, "
-                            "base_key_version, sequence, record, request, "
-                            "request_caller, request_terminal, request_time, updated) "
-                            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '', '', 0, $10)",
-                            KF_VALUES(kf_value_text(record->identity), kf_value_text(record->iccid),
-                                      kf_value_text(record->number), kf_value_text(record->category),
-                                      kf_value_text(kf_card_state_name(record->state)),
-                                      kf_value_integer(record->present.generation),
-                                      kf_value_integer(record->present.base_key_version),
-                                      kf_value_integer((int64_t)record->sequence),
-                                      kf_value_blob(change->sealed), kf_value_integer(change->now)),
-                            NULL, error);
+    kf_code code = kf_database_execute(
+        database,
+        "INSERT INTO cards (identity, iccid, number, category, state, generation, "
+        "base_key_version, sequence, record, request, "
+        "request_caller, request_terminal, request_time, updated, base_key, "
+        "pending_base_key, pending_version) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '', '', 0, $10, $11, $12, $13)",
+        KF_VALUES(
+            kf_value_text(record->identity), kf_value_text(record->iccid), kf_value_text(record->number),
+            kf_value_text(record->category), kf_value_text(kf_card_state_name(record->state)),
+            kf_value_integer(record->present.generation), kf_value_integer(record->present.base_key_version),
+            kf_value_integer((int64_t)record->sequence), kf_value_blob(change->sealed),
+            kf_value_integer(change->now), kf_value_text(record->present.base_key),
+            kf_value_text(record->pending.base_key), kf_value_integer(record->pending.base_key_version)),
+        NULL, error);
     if (code == KF_ERR_CONFLICT)
         return kf_fail(error, code, "card %s was recorded by another request meanwhile; present it again",
                        record->identity);
@@ -109,13 +110,15 @@ static kf_code update_card(kf_database *database, const kf_card_change *change, 
         database,
         "UPDATE cards SET iccid = $1, number = $2, category = $3, state = $4, generation = $5, "
         "base_key_version = $6, "
-        "sequence = $7, record = $8, updated = $9 WHERE identity = $10 AND sequence = $11",
+        "sequence = $7, record = $8, updated = $9, base_key = $12, pending_base_key = $13, "
+        "pending_version = $14 WHERE identity = $10 AND sequence = $11",
         KF_VALUES(
             kf_value_text(record->iccid), kf_value_text(record->number), kf_value_text(record->category),
             kf_value_text(kf_card_state_name(record->state)), kf_value_integer(record->present.generation),
             kf_value_integer(record->present.base_key_version), kf_value_integer((int64_t)record->sequence),
             kf_value_blob(change->sealed), kf_value_integer(change->now), kf_value_text(record->identity),
-            kf_value_integer((int64_t)change->replaced)),
+            kf_value_integer((int64_t)change->replaced), kf_value_text(record->present.base_key),
+            kf_value_text(record->pending.base_key), kf_value_integer(record->pending.base_key_version)),
         &changed, error));
     if (changed == 1) return KF_OK;
     return kf_fail(error, KF_ERR_CONFLICT,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "kmu/bounds.h"
+#include "kmu/card_uses.h"
 #include "kmu/categories.h"
 #include "kmu/kmu.h"
 #include "kmu/kmu_config.h"
@@ -92,6 +93,7 @@ static void refused(void *context, const kf_http_request *request, const kf_erro
 static kf_code open_records(const kf_kmu_config *config, kf_kmu *kmu, kf_error *error)
 {
     KF_TRY(kf_front_open_records(&kmu->front, config->unit.database, &kf_kmu_migrations, error));
+    KF_TRY(kf_card_uses_complete(kmu->front.database, error));
     KF_TRY(kf_kmu_mirror_keys(kmu, error));
     return kf_categories_load(kmu->front.database, &kmu->categories, error);
 }

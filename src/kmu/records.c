@@ -50,6 +50,14 @@ static const kf_migration migrations[] = {
      "CREATE TABLE host_use ("
      " host TEXT NOT NULL, terminal TEXT NOT NULL, day BIGINT NOT NULL, used BIGINT NOT NULL,"
      " PRIMARY KEY (host, terminal))"},
+    /* Which base key the card's present and pending key come from; NULL: not yet read from the record
+     * (kf_card_uses_complete). A base key's category is the card's, or "default". */
+    {4, "ALTER TABLE cards ADD COLUMN base_key TEXT;"
+        "ALTER TABLE cards ADD COLUMN pending_base_key TEXT;"
+        "ALTER TABLE cards ADD COLUMN pending_version BIGINT;"
+        "CREATE INDEX cards_by_base_key ON cards (base_key, base_key_version, identity);"
+        "CREATE INDEX cards_by_pending_key ON cards (pending_base_key, pending_version);"
+        "CREATE INDEX cards_by_category ON cards (category, base_key_version, identity)"},
 };
 
 const kf_migrations kf_kmu_migrations = {"kmu", migrations, sizeof migrations / sizeof migrations[0]};

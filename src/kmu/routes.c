@@ -3,6 +3,7 @@
 #include "audit/route.h"
 #include "base/log.h"
 #include "kmu/bounds.h"
+#include "kmu/card_uses.h"
 #include "kmu/cards.h"
 #include "kmu/categories.h"
 #include "kmu/profiles.h"
@@ -38,7 +39,12 @@ static kf_code handle_vault(void *context, const kf_http_request *request, kf_ht
 static kf_code handle_key_list(void *context, const kf_http_request *request, kf_http_response *response,
                                kf_error *error)
 {
-    return kf_key_route_list(&((kf_kmu *)context)->front, request, response, error);
+    kf_kmu *kmu = context;
+    bool with_cards = false;
+    KF_TRY(kf_card_uses_wanted(request, &with_cards, error));
+    KF_TRY(kf_key_route_list(&kmu->front, request, response, error));
+    if (!with_cards) return KF_OK;
+    return kf_card_uses_annotate(kmu->front.database, json_object_get(response->json, "keys"), error);
 }
 
 /* The act is done whatever becomes of the copy: whoever is told otherwise does it again. */
@@ -182,6 +188,7 @@ const kf_http_route kf_kmu_routes[] = {
     {"PATCH", "/v1/hosts/{name}/terminals/{terminal}", ADMINISTRATOR, KF_SMALL_BODY_MAX,
      kf_handle_host_patch},
     {"DELETE", "/v1/hosts/{name}/terminals/{terminal}", ADMINISTRATOR, 0, kf_handle_host_delete},
+    {"GET", "/v1/cards", OFFICER | ADMINISTRATOR, 0, kf_handle_card_list},
     {"GET", "/v1/categories", HOST | OFFICER | ADMINISTRATOR, 0, kf_handle_category_list},
     {"PUT", "/v1/categories/{name}", ADMINISTRATOR, KF_SMALL_BODY_MAX, kf_handle_category_put},
     {"GET", "/v1/profiles", HOST | OFFICER | ADMINISTRATOR, 0, kf_handle_profile_list},
