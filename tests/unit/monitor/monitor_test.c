@@ -121,9 +121,9 @@ static int make_place(void **state)
 static int remove_place(void **state)
 {
     test_place *place = *state;
-    static const char *const names[] = {"keys/keys.a",       "keys/keys.b",  "keys/vault.pub", "keys",
-                                        "passphrase",        "front",        "pipe",           "kmud.yaml",
-                                        "keyfill-kmu-front", "keyfill-vault"};
+    static const char *const names[] = {"keys/keys.a",       "keys/keys.b",   "keys/vault.pub", "keys",
+                                        "passphrase",        "front",         "pipe",           "kmud.yaml",
+                                        "keyfill-kmu-front", "keyfill-vault", "keyfill-hsm"};
     char path[128];
     if (place->monitor > 0) {
         kill(place->monitor, SIGKILL);
@@ -398,6 +398,99 @@ static void users_that_protect_nothing_are_refused(void **state)
     expect_refused_config(place);
 }
 
+/* -- the helper with the token -- */
+
+#define HSM_USER "20003"
+
+static void write_hsm_config(const test_place *place, const char *user, const char *more)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text,
+                   "hsm: {user: \"%s\", uri: \"pkcs11:token=none\", pin_file: %s/passphrase%s}\n", user,
+                   place->folder, more);
+    write_config(place, "20001", "20002", text);
+}
+
+/* A helper that does nothing. */
+static void put_idle_helper(const test_place *place)
+{
+    write_file(place, "keyfill-hsm", "#!/bin/sh\nexec /bin/sleep 1000\n", 0755);
+}
+
+/* The monitor's child that is neither vault nor front; 0: there is none. */
+static long find_helper(const test_place *place, const front_report *report)
+{
+    char path[64];
+    long process = 0;
+    long found = 0;
+    (void)snprintf(path, sizeof path, "/proc/%ld/task/%ld/children", (long)place->monitor,
+                   (long)place->monitor);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fscanf(file, "%ld", &process) == 1)
+        if (process != report->front && process != report->vault) found = process;
+    (void)fclose(file);
+    return found;
+}
+
+/* Another one than `before`. */
+static long wait_for_helper(const test_place *place, const front_report *report, long before)
+{
+    for (int waited = 0; waited < PATIENCE_MS; waited += 10) {
+        long helper = find_helper(place, report);
+        if (helper != 0 && helper != before) return helper;
+        (void)poll(NULL, 0, 10); /* nothing tells of it */
+    }
+    fail_msg("no helper was started");
+    return 0;
+}
+
+static void a_killed_helper_is_started_again_while_front_and_vault_go_on(void **state)
+{
+    test_place *place = *state;
+    front_report report;
+    put_idle_helper(place);
+    write_hsm_config(place, HSM_USER, ", environment: [NAME=VALUE]");
+    start_monitor(place);
+    next_report(place, &report);
+    long before = wait_for_helper(place, &report, 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(kill((pid_t)before, SIGKILL), 0);
+        expect_end(before);
+        before = wait_for_helper(place, &report, before);
+    }
+    assert_int_equal(kill((pid_t)report.vault, 0), 0);
+    assert_int_equal(kill((pid_t)report.front, 0), 0);
+    assert_int_equal(kill(place->monitor, SIGKILL), 0);
+    expect_end(before);
+}
+
+static void a_helper_that_cannot_work_as_configured_ends_the_unit(void **state)
+{
+    test_place *place = *state;
+    write_file(place, "keyfill-hsm", "#!/bin/sh\nexit 1\n", 0755);
+    write_hsm_config(place, HSM_USER, "");
+    start_monitor(place);
+    assert_int_equal(end_of_monitor(place), KF_EXIT_REFUSED);
+}
+
+static void a_helper_that_is_configured_wrongly_stops_the_start(void **state)
+{
+    test_place *place = *state;
+    write_hsm_config(place, HSM_USER, "");
+    expect_refused_config(place); /* the program is missing */
+    put_idle_helper(place);
+    write_hsm_config(place, HSM_USER, ", module: libsofthsm2.so");
+    expect_refused_config(place);
+    write_hsm_config(place, HSM_USER, ", environment: [NAME]");
+    expect_refused_config(place);
+    if (!is_root()) return;
+    write_hsm_config(place, "20001", "");
+    expect_refused_config(place);
+    write_hsm_config(place, "20002", "");
+    expect_refused_config(place);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4) return 2;
@@ -418,6 +511,9 @@ int main(int argc, char **argv)
         IN_PLACE(a_key_folder_or_passphrase_that_others_may_read_stops_the_start),
         IN_PLACE(a_configuration_that_cannot_be_meant_stops_the_start),
         IN_PLACE(users_that_protect_nothing_are_refused),
+        IN_PLACE(a_killed_helper_is_started_again_while_front_and_vault_go_on),
+        IN_PLACE(a_helper_that_cannot_work_as_configured_ends_the_unit),
+        IN_PLACE(a_helper_that_is_configured_wrongly_stops_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
