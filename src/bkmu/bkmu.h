@@ -56,8 +56,8 @@ kf_code kf_kmus_put(const kf_front *front, const char *actor, const kf_kmu_row *
 kf_code kf_kmus_note(const kf_front *front, const char *name, uint64_t acknowledged, const char *last_error,
                      kf_error *error) KF_MUST_USE;
 
-/* The newest revision that goes out: the highest of exportable keys made here. */
-uint64_t kf_bkmu_head(const kf_key_list *list);
+/* The newest revision that goes out over a pair: the highest of exportable keys made here. */
+uint64_t kf_bkmu_head(const kf_key_list *list, const char *pair);
 /* What is missing behind `after`, from the vault. `answer` owns the bytes that the messages view; `export` is
  * large: not for the stack of many frames. */
 kf_code kf_bkmu_export(const kf_bkmu *bkmu, const kf_key_export_request *wanted, kf_vault_answer *answer,

@@ -38,13 +38,19 @@ typedef struct push_call {
     uint64_t acknowledged;
 } push_call;
 
-uint64_t kf_bkmu_head(const kf_key_list *list)
+/* Other pairs' transport keys are no concern of a pair's. */
+static bool concerns(const kf_key_entry *entry, const char *pair)
+{
+    bool transport = entry->purpose == KF_PURPOSE_TRANSPORT && strcmp(entry->category, pair) != 0;
+    return entry->policy.exportable && entry->origin[0] == '\0' && !transport;
+}
+
+uint64_t kf_bkmu_head(const kf_key_list *list, const char *pair)
 {
     uint64_t head = 0;
     for (size_t i = 0; i < list->count; i++) {
         const kf_key_entry *entry = &list->entries[i];
-        if (entry->policy.exportable && entry->origin[0] == '\0' && entry->revision > head)
-            head = entry->revision;
+        if (concerns(entry, pair) && entry->revision > head) head = entry->revision;
     }
     return head;
 }

@@ -129,12 +129,13 @@ static kf_code get_kmus(void *context, const kf_http_request *request, kf_http_r
     KF_TRY(kf_kmus_list(bkmu->front.database, rows, error));
     json_t *items = json_array();
     response->json = json_object();
-    uint64_t head = kf_bkmu_head(&list);
-    KF_TRY(kf_fail_plain(error, kf_json_set_integer(response->json, "revision", (int64_t)head)));
+    KF_TRY(kf_fail_plain(error,
+                         kf_json_set_integer(response->json, "revision", (int64_t)kf_bkmu_head(&list, ""))));
     KF_TRY(kf_fail_plain(error, kf_json_set(response->json, "kmus", items)));
     for (size_t i = 0; i < rows->count; i++) {
         json_t *item = json_object();
         KF_TRY(kf_fail_plain(error, kf_json_append(items, item)));
+        uint64_t head = kf_bkmu_head(&list, rows->items[i].pair);
         KF_TRY(kf_fail_plain(error, row_to_json(&rows->items[i], head, item)));
     }
     return KF_OK;

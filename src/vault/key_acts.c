@@ -104,6 +104,27 @@ static const kf_key_entry *target_of(kf_vault *vault, const kf_key_entry *wanted
     return found;
 }
 
+/* The next transport key goes to the other side under the one in force, which stays in force until all that
+ * was sent before has arrived; then officers deactivate it. */
+static kf_code rotate_transport(kf_vault *vault, kf_key_entry *next, kf_key_act_answer *answer,
+                                kf_error *error)
+{
+    if (vault->unit == KF_VAULT_KMU)
+        return kf_fail(error, KF_ERR_STATE,
+                       "transport key %s: rotate it at the base key management unit, which sends it here",
+                       next->category);
+    if (kf_key_store_has_token(vault->keys) && !next->policy.key_blocks)
+        return kf_fail(error, KF_ERR_UNSUPPORTED,
+                       "transport key %s serves units with tokens, out of which it does not come: make the "
+                       "next one with keyfill key transport create and enter it on the other side",
+                       next->category);
+    next->policy.exportable = true;
+    const kf_key_entry *made;
+    KF_TRY(kf_key_store_add(vault->keys, next, NULL, now_seconds(vault), &made, error));
+    answer->entry = *made;
+    return KF_OK;
+}
+
 static kf_code rotate(kf_vault *vault, const kf_key_act_request *request, kf_key_act_answer *answer,
                       kf_error *error)
 {
@@ -121,6 +142,7 @@ static kf_code rotate(kf_vault *vault, const kf_key_act_request *request, kf_key
     next.state = KF_KEY_ACTIVE;
     next.valid_from = 0;
     next.valid_until = request->entry.valid_until;
+    if (present.purpose == KF_PURPOSE_TRANSPORT) return rotate_transport(vault, &next, answer, error);
     const kf_key_entry *made;
     KF_TRY(kf_key_store_add(vault->keys, &next, NULL, now_seconds(vault), &made, error));
     answer->entry = *made;

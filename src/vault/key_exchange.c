@@ -126,7 +126,8 @@ static bool is_here_already(const kf_front *front, const kf_key_message *message
     for (size_t i = 0; i < list.count; i++) {
         const kf_key_entry *entry = &list.entries[i];
         if (entry->revision == message->revision && strcmp(entry->origin, message->pair) == 0 &&
-            entry->purpose == message->purpose && entry->version == message->version &&
+            entry->purpose == message->purpose &&
+            (entry->version == message->version || entry->purpose == KF_PURPOSE_TRANSPORT) &&
             strcmp(entry->category, message->category) == 0)
             return true;
     }

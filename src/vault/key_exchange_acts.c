@@ -6,9 +6,11 @@
 #include "vault/key_acts.h"
 #include "vault/key_envelope.h"
 
-static bool goes_out(const kf_key_entry *entry)
+/* A transport key goes to the other side of its pair alone. */
+static bool goes_out(const kf_key_entry *entry, const char *pair)
 {
-    return entry->policy.exportable && entry->origin[0] == '\0';
+    bool others = entry->purpose == KF_PURPOSE_TRANSPORT && strcmp(entry->category, pair) != 0;
+    return entry->policy.exportable && entry->origin[0] == '\0' && !others;
 }
 
 typedef struct export_plan {
@@ -35,7 +37,7 @@ static void make_plan(const kf_key_store *store, const kf_key_export_request *re
     memset(plan, 0, sizeof *plan);
     for (size_t i = 0; i < kf_key_store_count(store); i++) {
         const kf_key_entry *entry = kf_key_store_at(store, i);
-        if (!goes_out(entry)) continue;
+        if (!goes_out(entry, request->pair)) continue;
         if (entry->revision > plan->head) plan->head = entry->revision;
         if (entry->revision > request->after) plan_entry(plan, entry, request->limit);
     }
@@ -101,12 +103,29 @@ kf_code kf_vault_handle_export(kf_vault *vault, kf_cursor *request, kf_buffer *a
     return export_all(vault, &wanted, &plan, answer, error);
 }
 
+/* The versions of transport keys are each side's own affair: where components were entered once more here,
+ * the number that the other side gives may be taken. */
+static void settle_transport_version(const kf_key_store *store, kf_key_entry *entry)
+{
+    uint32_t latest = kf_key_store_latest(store, entry->purpose, entry->category);
+    for (uint32_t version = latest; version > 0; version--) {
+        const kf_key_entry *here = kf_key_store_find(store, entry->purpose, entry->category, version, 0);
+        bool same = here != NULL && strcmp(here->origin, entry->origin) == 0 &&
+                    memcmp(here->kcv.bytes, entry->kcv.bytes, KF_KCV_SIZE) == 0;
+        if (!same) continue;
+        entry->version = version;
+        return;
+    }
+    if (entry->version <= latest) entry->version = latest + 1;
+}
+
 static kf_code accept(kf_vault *vault, const kf_key_message *message, kf_key_entry *ret_entry,
                       kf_error *error)
 {
     kf_key_arrival arrival;
     KF_TRY(kf_key_transfer_unwrap(vault->keys, message, &arrival, error));
     uint64_t known = kf_key_store_peer_revision(vault->keys, arrival.entry.origin);
+    if (arrival.entry.purpose == KF_PURPOSE_TRANSPORT) settle_transport_version(vault->keys, &arrival.entry);
     const kf_key_entry *accepted = NULL;
     const kf_arriving_key source = {arrival.key, arrival.transport, kf_buffer_view(&arrival.wrapped)};
     kf_code code;

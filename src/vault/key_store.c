@@ -259,12 +259,16 @@ const kf_diversification *kf_key_store_diversification(const kf_key_store *store
 
 const kf_secret *kf_key_store_group_key(const kf_key_store *store, uint32_t version, uint32_t *ret_version)
 {
-    uint32_t wanted =
-        version != 0 ? version : kf_key_store_latest(store, KF_PURPOSE_GROUP, KF_CATEGORY_DEFAULT);
-    const kf_key_record *record =
-        kf_key_table_find(&store->table, KF_PURPOSE_GROUP, KF_CATEGORY_DEFAULT, wanted);
-    if (record == NULL || record->material == NULL) return NULL;
-    if (ret_version != NULL) *ret_version = wanted;
+    const kf_key_table *table = &store->table;
+    const kf_key_record *record = NULL;
+    uint32_t latest = kf_key_store_latest(store, KF_PURPOSE_GROUP, KF_CATEGORY_DEFAULT);
+    for (uint32_t i = version != 0 ? version : latest; i > 0 && record == NULL; i--) {
+        record = kf_key_table_find(table, KF_PURPOSE_GROUP, KF_CATEGORY_DEFAULT, i);
+        if (version != 0) break;
+        if (record != NULL && record->entry.state != KF_KEY_ACTIVE) record = NULL;
+    }
+    if (record == NULL || record->material == NULL || record->entry.state == KF_KEY_SUSPENDED) return NULL;
+    if (ret_version != NULL) *ret_version = record->entry.version;
     return store->custody->borrow(store->custody->context, record->material);
 }
 

@@ -71,8 +71,9 @@ bool kf_derivation_fault_passes(kf_code code);
 /* The parsed template of `entry`, owned by the store; NULL for transport and group keys. */
 const kf_diversification *kf_key_store_diversification(const kf_key_store *store, const kf_key_entry *entry);
 
-/* The vault's own keys; all owned by the store. Group keys seal the tokens: version 0 is the newest; NULL if
- * there is no such version. */
+/* The vault's own keys; all owned by the store. Group keys seal the tokens: version 0 is the newest that is
+ * active; NULL if there is no such version, or where it is suspended or destroyed. One that is pre-active
+ * here opens what another unit of the group, where it is active already, has sealed. */
 const kf_secret *kf_key_store_group_key(const kf_key_store *store, uint32_t version, uint32_t *ret_version);
 const kf_secret *kf_key_store_record_key(const kf_key_store *store);  /* AES, 32 bytes */
 const kf_secret *kf_key_store_receipt_key(const kf_key_store *store); /* AES, 32 bytes */

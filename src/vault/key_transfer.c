@@ -30,7 +30,7 @@ static const char *usage_of(kf_key_purpose purpose)
     case KF_PURPOSE_PAYMENT: return "E0";
     case KF_PURPOSE_CARD_MANAGER: return "E5";
     case KF_PURPOSE_ADM: return "B3";
-    case KF_PURPOSE_TRANSPORT:
+    case KF_PURPOSE_TRANSPORT: return "K1";
     case KF_PURPOSE_GROUP: return NULL;
     }
     return NULL;
@@ -118,16 +118,39 @@ static bool goes_in_envelope(const kf_key_store *store, const kf_key_entry *tran
     return kf_key_store_has_token(store) && !transport->policy.key_blocks;
 }
 
+/* The one in force that the other side is sure to have: entered on both sides, or sent over, under the one
+ * before, no later than revision `after`. */
+static const kf_key_entry *transport_at(const kf_key_store *store, const char *pair, uint64_t after,
+                                        uint64_t now_seconds)
+{
+    for (uint32_t version = kf_key_store_latest(store, KF_PURPOSE_TRANSPORT, pair); version > 0; version--) {
+        const kf_key_entry *entry = kf_key_store_find(store, KF_PURPOSE_TRANSPORT, pair, version, 0);
+        bool there = entry != NULL && (!entry->policy.exportable || entry->revision <= after);
+        if (there && entry->state == KF_KEY_ACTIVE && entry->valid_from <= now_seconds &&
+            (entry->valid_until == 0 || now_seconds < entry->valid_until))
+            return entry;
+    }
+    return NULL;
+}
+
 bool kf_key_transfer_translates(const kf_key_store *store, const char *pair, uint64_t now_seconds)
 {
     const kf_key_entry *transport = kf_key_store_find(store, KF_PURPOSE_TRANSPORT, pair, 0, now_seconds);
     return kf_key_store_has_token(store) && transport != NULL && transport->policy.key_blocks;
 }
 
+static kf_code key_for_block(const kf_key_store *store, const kf_key_entry *transport,
+                             const kf_key_entry *entry, kf_secret **ret_key, kf_error *error)
+{
+    if (entry->state == KF_KEY_DESTROYED) return kf_fail_plain(error, kf_random_secret(entry->size, ret_key));
+    if (entry->purpose == KF_PURPOSE_TRANSPORT) return kf_key_store_expose_key(store, entry, ret_key, error);
+    return kf_key_store_translate(store, transport, entry, ret_key, error);
+}
+
 kf_code kf_key_transfer_wrap(const kf_key_store *store, const kf_key_entry *entry, const char *pair,
                              uint64_t after, uint64_t now_seconds, kf_buffer *text, kf_error *error)
 {
-    const kf_key_entry *transport = kf_key_store_find(store, KF_PURPOSE_TRANSPORT, pair, 0, now_seconds);
+    const kf_key_entry *transport = transport_at(store, pair, after, now_seconds);
     if (transport == NULL)
         return kf_fail(
             error, KF_ERR_NO_KEY,
@@ -137,8 +160,7 @@ kf_code kf_key_transfer_wrap(const kf_key_store *store, const kf_key_entry *entr
     KF_CLEANUP(kf_secret_free) kf_secret *transport_key = NULL;
     KF_CLEANUP(kf_secret_free) kf_secret *key = NULL;
     KF_TRY(kf_key_store_expose_key(store, transport, &transport_key, error));
-    KF_TRY(entry->state == KF_KEY_DESTROYED ? kf_fail_plain(error, kf_random_secret(entry->size, &key))
-                                            : kf_key_store_translate(store, transport, entry, &key, error));
+    KF_TRY(key_for_block(store, transport, entry, &key, error));
     KF_CLEANUP(kf_key_block_header_clear) kf_key_block_header header;
     memset(&header, 0, sizeof header);
     block_plan plan = {entry, transport, after};
@@ -290,6 +312,9 @@ static kf_code compare(const kf_key_message *message, const kf_key_arrival *arri
         return kf_fail(error, KF_ERR_KEY_BLOCK,
                        "the message says category %s, the key block inside is for %s", message->category,
                        entry->category);
+    if (entry->purpose == KF_PURPOSE_TRANSPORT && strcmp(entry->category, entry->origin) != 0)
+        return kf_fail(error, KF_ERR_KEY_BLOCK, "transport key %s does not come over pair %s",
+                       entry->category, entry->origin);
     if (strcmp(message->pair, entry->origin) != 0)
         return kf_fail(error, KF_ERR_KEY_BLOCK,
                        "the message says transport key %s, the key block inside says %s", message->pair,

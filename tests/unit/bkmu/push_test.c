@@ -292,7 +292,7 @@ static void a_pull_brings_everything_that_is_missing(void **state)
     assert_int_equal(kf_kmus_find(units->bkmu.front.database, "north", &row, &error), KF_OK);
     KF_CLEANUP(kf_key_list_clear) kf_key_list list = {.entries = NULL};
     assert_int_equal(kf_key_exchange_list(&units->bkmu.front, &list, &error), KF_OK);
-    assert_int_equal(row.acknowledged, kf_bkmu_head(&list));
+    assert_int_equal(row.acknowledged, kf_bkmu_head(&list, row.pair));
 }
 
 static void a_disabled_unit_or_another_pair_gets_nothing(void **state)

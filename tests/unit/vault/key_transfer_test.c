@@ -341,6 +341,138 @@ static void keys_that_came_over_a_pair_are_not_changed_or_replaced_here(void **s
         KF_ERR_STATE);
 }
 
+static void import_all(two_units *units, uint64_t after, size_t count)
+{
+    kf_error error = {0};
+    kf_key_import_answer done;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer answer = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_free_pointer) kf_key_export_answer *batch = calloc(1, sizeof *batch);
+    export_after(units, after, &answer, batch);
+    assert_int_equal(batch->count, count);
+    for (size_t i = 0; i < batch->count; i++)
+        if (import(&units->kmu, &batch->messages[i], &done, &error) != KF_OK)
+            fail_msg("%zu: %s", i, error.message);
+}
+
+static void generate_payment(two_units *units, const char *category)
+{
+    kf_key_entry wanted = payment_entry(category);
+    act(&units->bkmu, KF_KEY_GENERATE, &wanted);
+}
+
+static kf_key_entry rotate_transport(two_units *units)
+{
+    kf_key_entry entry = transport_entry(pair);
+    entry.version = 0;
+    return act(&units->bkmu, KF_KEY_ROTATE, &entry);
+}
+
+static const kf_key_entry *transport_of(const test_vault *vault, uint32_t version)
+{
+    return kf_key_store_find(vault->vault->keys, KF_PURPOSE_TRANSPORT, pair, version, TEST_NOW_SECONDS);
+}
+
+/* The next transport key goes over under the one before; what is made before it, and after it, arrives at a
+ * unit that was away all the time, too. */
+static void a_transport_key_goes_over_under_the_one_before(void **state)
+{
+    two_units *units = *state;
+    if (test_uses_token()) return;
+    enter_transport(&units->kmu, component_b);
+    generate_payment(units, "before");
+    kf_key_entry second = rotate_transport(units);
+    assert_int_equal(second.version, 2);
+    assert_int_equal(transport_of(&units->bkmu, 1)->state, KF_KEY_ACTIVE);
+    generate_payment(units, "behind");
+    import_all(units, 0, 3);
+    const kf_key_entry *here = transport_of(&units->kmu, 0);
+    assert_int_equal(here->version, 2);
+    assert_memory_equal(here->kcv.bytes, second.kcv.bytes, KF_KCV_SIZE);
+    assert_string_equal(here->origin, pair);
+    assert_false(here->policy.exportable);
+    /* What comes now is under it: without it, it does not open. */
+    generate_payment(units, "last");
+    uint64_t known = kf_key_store_peer_revision(units->kmu.vault->keys, pair);
+    kf_error error = {0};
+    const kf_key_entry *gone = NULL;
+    assert_int_equal(kf_key_store_set_state(units->kmu.vault->keys, transport_of(&units->kmu, 1),
+                                            KF_KEY_DESTROYED, &gone, &error),
+                     KF_OK);
+    import_all(units, known, 1);
+}
+
+/* The first is deactivated at the base key management unit: the third goes over under the second. */
+static void transport_keys_follow_one_another(void **state)
+{
+    two_units *units = *state;
+    if (test_uses_token()) return;
+    enter_transport(&units->kmu, component_b);
+    rotate_transport(units);
+    import_all(units, 0, 1);
+    kf_key_entry first = transport_entry(pair);
+    first.version = 1;
+    act(&units->bkmu, KF_KEY_DEACTIVATE, &first);
+    uint64_t known = kf_key_store_peer_revision(units->kmu.vault->keys, pair);
+    rotate_transport(units);
+    generate_payment(units, "behind");
+    import_all(units, known, 2);
+    assert_int_equal(transport_of(&units->kmu, 0)->version, 3);
+    /* A state that changes goes over, too. */
+    known = kf_key_store_peer_revision(units->kmu.vault->keys, pair);
+    kf_key_entry second = transport_entry(pair);
+    second.version = 2;
+    act(&units->bkmu, KF_KEY_DEACTIVATE, &second);
+    import_all(units, known, 1);
+    assert_int_equal(transport_of(&units->kmu, 2)->state, KF_KEY_DEACTIVATED);
+    known = kf_key_store_peer_revision(units->kmu.vault->keys, pair);
+    act(&units->bkmu, KF_KEY_DESTROY, &second);
+    import_all(units, known, 1);
+    assert_int_equal(transport_of(&units->kmu, 2)->state, KF_KEY_DESTROYED);
+}
+
+/* Components were entered twice on this side, so that the numbers differ. */
+static void each_side_counts_its_transport_keys(void **state)
+{
+    two_units *units = *state;
+    if (test_uses_token()) return;
+    enter_transport(&units->kmu, component_c);
+    enter_transport(&units->kmu, component_b);
+    kf_key_entry second = rotate_transport(units);
+    generate_payment(units, "behind");
+    import_all(units, 0, 2);
+    assert_int_equal(second.version, 2);
+    assert_int_equal(transport_of(&units->kmu, 0)->version, 3);
+    assert_memory_equal(transport_of(&units->kmu, 0)->kcv.bytes, second.kcv.bytes, KF_KCV_SIZE);
+    uint64_t known = kf_key_store_peer_revision(units->kmu.vault->keys, pair);
+    second.origin[0] = '\0';
+    act(&units->bkmu, KF_KEY_SUSPEND, &second);
+    import_all(units, known, 1);
+    assert_int_equal(transport_of(&units->kmu, 3)->state, KF_KEY_SUSPENDED);
+}
+
+static kf_code refused_rotation(test_vault *vault, kf_error *error)
+{
+    KF_CLEANUP(kf_buffer_clear) kf_buffer bytes = KF_BUFFER_INIT;
+    KF_CLEANUP(kf_buffer_clear) kf_buffer answer = KF_BUFFER_INIT;
+    kf_key_act_request request = {
+        .actor = {"officer:alice", "r1"}, .act = KF_KEY_ROTATE, .entry = transport_entry(pair)};
+    request.entry.version = 0;
+    kf_key_act_request_put(&bytes, &request);
+    return test_ask(vault, KF_VAULT_KEY_ACT, &bytes, &answer, error);
+}
+
+static void a_transport_key_is_rotated_where_it_can_be_sent_from(void **state)
+{
+    two_units *units = *state;
+    kf_error error = {0};
+    enter_transport(&units->kmu, component_b);
+    assert_int_equal(refused_rotation(&units->kmu, &error), KF_ERR_STATE);
+    assert_non_null(strstr(error.message, "at the base key management unit"));
+    if (!test_uses_token()) return;
+    assert_int_equal(refused_rotation(&units->bkmu, &error), KF_ERR_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "keyfill key transport create"));
+}
+
 int main(void)
 {
 #define WITH_UNITS(test) cmocka_unit_test_setup_teardown(test, make_units, remove_units)
@@ -355,6 +487,10 @@ int main(void)
         WITH_UNITS(a_destroyed_key_is_destroyed_on_the_other_side),
         WITH_UNITS(a_unit_that_was_away_gets_what_it_missed_in_order_and_in_parts),
         WITH_UNITS(keys_that_came_over_a_pair_are_not_changed_or_replaced_here),
+        WITH_UNITS(a_transport_key_goes_over_under_the_one_before),
+        WITH_UNITS(transport_keys_follow_one_another),
+        WITH_UNITS(each_side_counts_its_transport_keys),
+        WITH_UNITS(a_transport_key_is_rotated_where_it_can_be_sent_from),
     };
     return cmocka_run_group_tests(tests, NULL, test_custody_stop);
 }

@@ -132,6 +132,22 @@ static void group_keys_are_rotated(void **unused)
         fail_msg("%s", error.message);
     assert_int_equal(added->version, 2);
     assert_int_equal(kf_token_seal(here.keys, &state, &young), KF_OK);
+    /* One that waits for its KCV to be confirmed seals nothing, and opens what others of the group seal. */
+    KF_CLEANUP(kf_buffer_clear) kf_buffer waiting = KF_BUFFER_INIT;
+    group.state = KF_KEY_PRE_ACTIVE;
+    assert_int_equal(kf_key_store_add(here.keys, &group, NULL, TEST_NOW_SECONDS, &added, &error), KF_OK);
+    assert_int_equal(kf_token_seal(here.keys, &state, &waiting), KF_OK);
+    assert_int_equal(waiting.data[3], 2);
+    uint32_t version = 0;
+    assert_non_null(kf_key_store_group_key(here.keys, 3, &version));
+    assert_int_equal(version, 3);
+    /* A suspended one does neither. */
+    assert_int_equal(kf_key_store_set_state(here.keys, added, KF_KEY_ACTIVE, &added, &error), KF_OK);
+    assert_int_equal(kf_key_store_set_state(here.keys, added, KF_KEY_SUSPENDED, &added, &error), KF_OK);
+    assert_null(kf_key_store_group_key(here.keys, 3, &version));
+    kf_buffer_truncate(&waiting, 0);
+    assert_int_equal(kf_token_seal(here.keys, &state, &waiting), KF_OK);
+    assert_int_equal(waiting.data[3], 2);
     assert_int_equal(old.data[3], 1);
     assert_int_equal(young.data[3], 2);
     assert_int_equal(kf_token_open(here.keys, &state.request.actor, kf_buffer_view(&old), 0, &opened, &error),
