@@ -52,11 +52,6 @@ def body_of(operation, index):
     return clients.request(operation, ready.Ready.report(index), terminal="counter-1", **more)
 
 
-def wait_for_room(host):
-    """A vault that has just been started begins no card before its derivations a minute have room again (src/vault/derivation_cap.h)."""
-    wait_until("room for derivations", lambda: host.post("/v1/requests", body_of("fill", 99)).status == 200)
-
-
 class Probe:
     """One card's fill, brought to where the next message needs the token; the message can be sent again and again."""
 
@@ -88,6 +83,20 @@ def wait_for_healing(probe):
         checks.same(answer.status, 200, f"status: {answer.body}")
         return True
     wait_until("the token to serve again", heals)
+
+
+def wait_for_room(host, made, index):
+    """A vault that has just been started works on no new card before its derivations a minute have room (src/vault/derivation_cap.h)."""
+    probes = []
+
+    def answers():
+        try:
+            probes.append(Probe(host, made, index))
+        except (OSError, checks.Wrong):  # the front is not there yet
+            return False
+        return True
+    wait_until("the unit to answer", answers)
+    wait_for_healing(probes[0])
 
 
 def keys_arrive(site, check):
@@ -197,10 +206,8 @@ def vault_is_killed(site, made, check, host):
         os.kill(before["vault"], signal.SIGKILL)
         wait_until("new processes", lambda: set(ready.children(site, "kmu")) == {"vault", "front", "hsm"}
                    and not set(ready.children(site, "kmu").values()) & set(before.values()))
-        site.processes["kmu"].wait_for(r"listening on 127\.0\.0\.1:\d+")
 
-        wait_for_room(host)
-        wait_for_healing(Probe(host, made, 4))
+        wait_for_room(host, made, 4)
 
 
 def main():
@@ -208,7 +215,7 @@ def main():
         made = ready.Ready(site, terminal=False)
         host = clients.Client.of_role(site, "host", "main", "kmu")
         keys_arrive(site, check)
-        wait_for_room(host)
+        wait_for_room(host, made, 98)
         cards_are_worked_on(site, made, check, host)
         helper_is_killed(site, made, check, host)
         killed_under_load(site, made, check)
