@@ -151,6 +151,7 @@ static const int allowed_calls[] = {
     SCMP_SYS(sendto),
     SCMP_SYS(recvmsg),
     SCMP_SYS(shutdown),
+    SCMP_SYS(lseek),
     SCMP_SYS(close),
     /* memory: the heap, locked pages for secrets, what Argon2id fills */
     SCMP_SYS(brk),

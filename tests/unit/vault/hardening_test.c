@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "vault/hardening.h"
 #include "wire/landlock.h"
 #include "wire/system_calls.h"
@@ -90,7 +91,7 @@ static int outcome(const test_place *place, stage wanted, attempt try)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        if (go_to(place, wanted) != KF_OK) _exit(CANNOT_CLOSE);
+        if (dup2(place->held, STDERR_FILENO) < 0 || go_to(place, wanted) != KF_OK) _exit(CANNOT_CLOSE);
         _exit(try(place) == 0 ? POSSIBLE : errno);
     }
     int status = 0;
@@ -144,6 +145,15 @@ static int write_a_held_file(const test_place *place)
                    ftruncate(place->held, 0) == 0
                ? 0
                : -1;
+}
+
+/* To a file, as where a service's log is one: stdio asks where it stands. */
+static int write_to_the_log(const test_place *place)
+{
+    (void)place;
+    kf_log(KF_LOG_ERROR, "a frame that is malformed");
+    kf_log(KF_LOG_ERROR, "and another");
+    return 0;
 }
 
 static void *nothing(void *argument)
@@ -264,6 +274,7 @@ static void what_it_holds_it_can_write(void **state)
 {
     expect(*state, DOORS_CLOSED, write_a_held_file, POSSIBLE);
     expect(*state, DOORS_CLOSED, allocate, POSSIBLE);
+    expect(*state, DOORS_CLOSED, write_to_the_log, POSSIBLE);
 }
 
 static void sockets_programs_threads_signals_and_code_end_it(void **state)
