@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
@@ -53,6 +54,30 @@ static void become_user(const kf_monitor_program *program)
     if (program->user != 0 && setuid(0) == 0) give_up(program, "giving up root");
 }
 
+/* A file of the service manager's (systemd.exec(5), LoadCredential=), which the program's own user cannot
+ * read. */
+static int open_credential(const kf_monitor_program *program, const char *name)
+{
+    char path[PATH_MAX];
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    if (folder == NULL) {
+        errno = ENOENT;
+        give_up(program, "a credential without CREDENTIALS_DIRECTORY");
+    }
+    int size = snprintf(path, sizeof path, "%s/%s", folder, name);
+    int descriptor =
+        size > 0 && (size_t)size < sizeof path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (descriptor < 0) give_up(program, name);
+    return descriptor;
+}
+
+static const char *credential_of(const char *argument)
+{
+    return strncmp(argument, KF_MONITOR_CREDENTIAL, sizeof KF_MONITOR_CREDENTIAL - 1) == 0
+               ? argument + sizeof KF_MONITOR_CREDENTIAL - 1
+               : NULL;
+}
+
 /* First out of each other's way, then where they belong. */
 static void place_descriptors(const kf_monitor_program *program, const int *descriptors, size_t count)
 {
@@ -60,12 +85,36 @@ static void place_descriptors(const kf_monitor_program *program, const int *desc
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
         give_up(program, "standard descriptors");
     int behind = KF_MONITOR_DESCRIPTOR + (int)count;
-    int moved[KF_MONITOR_DESCRIPTORS_MAX];
+    int moved[KF_MONITOR_DESCRIPTORS_MAX + KF_MONITOR_ARGUMENTS_MAX];
     for (size_t i = 0; i < count; i++)
         if ((moved[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, behind)) < 0) give_up(program, "descriptor");
     for (size_t i = 0; i < count; i++)
         if (dup2(moved[i], KF_MONITOR_DESCRIPTOR + (int)i) < 0) give_up(program, "descriptor");
     if (close_range((unsigned)behind, ~0U, 0) != 0) give_up(program, "closing descriptors");
+}
+
+/* The sockets, and behind them the credentials in the order of the arguments. */
+static void place_all(const kf_monitor_program *program, const int *descriptors, size_t count)
+{
+    int all[KF_MONITOR_DESCRIPTORS_MAX + KF_MONITOR_ARGUMENTS_MAX];
+    memcpy(all, descriptors, count * sizeof all[0]);
+    for (size_t i = 0; i < KF_MONITOR_ARGUMENTS_MAX && program->arguments[i] != NULL; i++) {
+        const char *credential = credential_of(program->arguments[i]);
+        if (credential != NULL) all[count++] = open_credential(program, credential);
+    }
+    place_descriptors(program, all, count);
+}
+
+static void fill_arguments(const kf_monitor_program *program, size_t sockets, char **arguments)
+{
+    int descriptor = KF_MONITOR_DESCRIPTOR + (int)sockets;
+    for (size_t i = 0; i < KF_MONITOR_ARGUMENTS_MAX && program->arguments[i] != NULL; i++) {
+        if (credential_of(program->arguments[i]) == NULL)
+            arguments[i] = strdup(program->arguments[i]);
+        else if (asprintf(&arguments[i], "descriptor:%d", descriptor++) < 0)
+            arguments[i] = NULL;
+        if (arguments[i] == NULL) give_up(program, "memory");
+    }
 }
 
 /* What the program gets, and where the service manager is to be told. */
@@ -86,7 +135,7 @@ static void run_program(const kf_monitor_program *program, const int *descriptor
 {
     sigset_t none;
     sigemptyset(&none);
-    place_descriptors(program, descriptors, count);
+    place_all(program, descriptors, count);
     become_user(program);
     umask(0077);
     if (chdir("/") != 0) give_up(program, "folder /");
@@ -95,10 +144,7 @@ static void run_program(const kf_monitor_program *program, const int *descriptor
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != monitor) give_up(program, "parent");
     if (sigprocmask(SIG_SETMASK, &none, NULL) != 0) give_up(program, "signals");
     char *arguments[KF_MONITOR_ARGUMENTS_MAX + 1] = {NULL};
-    for (size_t i = 0; i < KF_MONITOR_ARGUMENTS_MAX && program->arguments[i] != NULL; i++) {
-        arguments[i] = strdup(program->arguments[i]);
-        if (arguments[i] == NULL) give_up(program, "memory");
-    }
+    fill_arguments(program, count, arguments);
     char *environment[KF_MONITOR_ENVIRONMENT_MAX + 2] = {NULL};
     fill_environment(program, environment);
     execve(program->path, arguments, environment);

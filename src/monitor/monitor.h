@@ -16,6 +16,10 @@
     3 /* where a process finds its end of the socketpair; the vault the link for                             \
          connections to the helper behind it; the helper all its ends */
 
+/* An argument "credential:NAME" names a file in CREDENTIALS_DIRECTORY, which only the monitor can read: it is
+ * opened before the change of user, and the argument becomes "descriptor:N". */
+#define KF_MONITOR_CREDENTIAL "credential:"
+
 #define KF_MONITOR_DRAIN_SECONDS 15 /* the front may take so long to end its requests */
 #define KF_MONITOR_STOP_SECONDS 5   /* the vault, once the front is gone */
 #define KF_MONITOR_BACKOFF_FIRST_MS 100

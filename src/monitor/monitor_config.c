@@ -127,6 +127,17 @@ static kf_code check_absolute(const char *key, const char *path, kf_error *error
     return kf_fail(error, KF_ERR_CONFIGURATION, "%s: the path %s must be absolute", key, path);
 }
 
+/* Or "credential:NAME": what only the monitor can read (monitor.h). */
+static kf_code check_secret_file(const char *key, const char *path, kf_error *error)
+{
+    static const char credential[] = KF_MONITOR_CREDENTIAL;
+    if (path == NULL || strncmp(path, credential, sizeof credential - 1) != 0)
+        return check_absolute(key, path, error);
+    const char *name = path + sizeof credential - 1;
+    if (*name != '\0' && *name != '.' && strchr(name, '/') == NULL) return KF_OK;
+    return kf_fail(error, KF_ERR_CONFIGURATION, "%s: '%s' is no credential's name", key, name);
+}
+
 static kf_code find_programs(kf_monitor_config *config, kf_monitor_unit unit, kf_error *error)
 {
     char own[PATH_MAX];
@@ -269,8 +280,8 @@ static size_t count_connections(void)
 static kf_code check_hsm(const hsm_section *hsm, kf_error *error)
 {
     KF_TRY(check_absolute("hsm: module", hsm->module, error));
-    KF_TRY(check_absolute("hsm: pin_file", hsm->pin_file, error));
-    KF_TRY(check_absolute("hsm: so_pin_file", hsm->so_pin_file, error));
+    KF_TRY(check_secret_file("hsm: pin_file", hsm->pin_file, error));
+    KF_TRY(check_secret_file("hsm: so_pin_file", hsm->so_pin_file, error));
     for (unsigned i = 0; i < hsm->environment_count; i++)
         if (strchr(hsm->environment[i], '=') == NULL || hsm->environment[i][0] == '=')
             return kf_fail(error, KF_ERR_CONFIGURATION, "hsm: environment: %s is not NAME=VALUE",
@@ -313,7 +324,7 @@ static kf_code make_plan(kf_monitor_config *config, kf_monitor_unit unit, kf_mon
     const monitor_file *file = config->file;
     KF_TRY(check_absolute("programs", file->programs, error));
     KF_TRY(check_absolute("vault: directory", file->vault.directory, error));
-    KF_TRY(check_absolute("vault: passphrase_file", file->vault.passphrase_file, error));
+    KF_TRY(check_secret_file("vault: passphrase_file", file->vault.passphrase_file, error));
     KF_TRY(check_absolute("vault: roster", file->vault.roster, error));
     KF_TRY(check_absolute("front: config", file->front.config, error));
     KF_TRY(find_programs(config, unit, error));

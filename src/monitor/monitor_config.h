@@ -7,7 +7,7 @@
  *       directory: /var/lib/keyfill/kmu/keys
  *       passphrase_file: /etc/keyfill/kmu.passphrase
  *       roster: /etc/keyfill/kmu.roster   the first officers; read while the key store has none
- *       derivations_per_minute: 120000    card keys that the vault derives in a minute at most, 60 to 100000000
+ *       derivations_per_minute: 120000    card keys at most, 60 to 100000000
  *     front:
  *       user: keyfill-kmu
  *       config: /etc/keyfill/kmu-front.yaml
@@ -18,6 +18,9 @@
  *       pin_file: /etc/keyfill/kmu.pin
  *       so_pin_file: /etc/keyfill/bkmu.so-pin     where base keys go to other units' tokens
  *       environment: [NAME=VALUE]                 what the module reads
+ *
+ * passphrase_file, pin_file and so_pin_file may be credential:NAME instead: what the service manager loaded
+ * for the monitor alone, in CREDENTIALS_DIRECTORY.
  */
 #ifndef KEYFILL_MONITOR_MONITOR_CONFIG_H
 #define KEYFILL_MONITOR_MONITOR_CONFIG_H

@@ -2,11 +2,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+
+#define DESCRIPTOR "descriptor:"
+
+/* "descriptor:N": a file that the monitor opened, since only root may read it. */
+static int open_file(const char *path)
+{
+    if (strncmp(path, DESCRIPTOR, sizeof DESCRIPTOR - 1) != 0)
+        return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    char *end;
+    errno = 0;
+    long number = strtol(path + sizeof DESCRIPTOR - 1, &end, 10);
+    if (errno == 0 && *end == '\0' && number >= 3 && number <= 1023) return (int)number;
+    errno = EBADF;
+    return -1;
+}
 
 /* What only one user may read: otherwise the seal of the key files means nothing. */
 static kf_code check_private(int descriptor, const char *path, const char *name, kf_error *error)
@@ -14,7 +30,9 @@ static kf_code check_private(int descriptor, const char *path, const char *name,
     struct stat found;
     if (fstat(descriptor, &found) != 0)
         return kf_fail(error, KF_ERR_KEY_STORE, "%s: %s", path, strerror(errno));
-    if (!S_ISREG(found.st_mode) || found.st_uid != geteuid() || (found.st_mode & 0077) != 0)
+    bool handed_over = strncmp(path, DESCRIPTOR, sizeof DESCRIPTOR - 1) == 0;
+    bool own = found.st_uid == geteuid() || (handed_over && found.st_uid == 0);
+    if (!S_ISREG(found.st_mode) || !own || (found.st_mode & 0077) != 0)
         return kf_fail(error, KF_ERR_KEY_STORE,
                        "the %s file %s has owner %u and mode %04o; it must be a file of user %u with mode "
                        "0600 or 0400: chown %u %s && chmod 600 %s",
@@ -26,7 +44,7 @@ static kf_code check_private(int descriptor, const char *path, const char *name,
 kf_code kf_passphrase_file_read(const char *path, const kf_passphrase_rule *rule, kf_secret **ret_secret,
                                 kf_error *error)
 {
-    KF_CLEANUP(kf_descriptor_close) int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    KF_CLEANUP(kf_descriptor_close) int descriptor = open_file(path);
     if (descriptor < 0)
         return kf_fail(error, KF_ERR_KEY_STORE, "the %s file %s cannot be opened: %s", rule->name, path,
                        strerror(errno));

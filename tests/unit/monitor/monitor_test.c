@@ -308,6 +308,47 @@ static void the_front_tells_the_service_manager(void **state)
     assert_int_equal(unlink(address.sun_path), 0);
 }
 
+/* Only root reads it, in a folder that nobody else enters; the vault gets it opened. */
+static void a_credential_that_only_the_monitor_reads_opens_the_vault(void **state)
+{
+    test_place *place = *state;
+    front_report report;
+    char folder[128];
+    char file[160];
+    char config[1024];
+    kf_error error;
+    path_in(place, "credentials", folder);
+    (void)snprintf(file, sizeof file, "%s/passphrase", folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(kf_file_replace(file, kf_view_of_text("a passphrase for tests\n"), 0400, &error), KF_OK);
+    (void)snprintf(config, sizeof config,
+                   "development: %s\nprograms: %s\nvault: {user: \"20001\", directory: %s/keys, "
+                   "passphrase_file: \"credential:passphrase\"}\n"
+                   "front: {user: \"20002\", config: %s/front}\n",
+                   is_root() ? "false" : "true", place->folder, place->folder, place->folder);
+    write_file(place, "kmud.yaml", config, 0644);
+    assert_int_equal(setenv("CREDENTIALS_DIRECTORY", folder, 1), 0);
+    start_monitor(place);
+    next_report(place, &report);
+    expect(&report, "status=KF_OK");
+    expect(&report, "environment=0");
+    expect(&report, "descriptors=4");
+    assert_int_equal(kill(place->monitor, SIGTERM), 0);
+    assert_int_equal(end_of_monitor(place), 0);
+    /* It is needed, and it is read: without it, and with another one, nothing starts. */
+    assert_int_equal(unlink(file), 0);
+    start_monitor(place);
+    assert_int_equal(end_of_monitor(place), KF_EXIT_USAGE);
+    assert_int_equal(kf_file_replace(file, kf_view_of_text("another passphrase\n"), 0400, &error), KF_OK);
+    start_monitor(place);
+    assert_int_equal(end_of_monitor(place), KF_EXIT_REFUSED);
+    assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
+    start_monitor(place);
+    assert_int_equal(end_of_monitor(place), KF_EXIT_USAGE);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void stopping_the_monitor_stops_both(void **state)
 {
     test_place *place = *state;
@@ -506,6 +547,7 @@ int main(int argc, char **argv)
         IN_PLACE(a_killed_front_is_started_again_with_its_vault),
         IN_PLACE(a_hang_up_signal_goes_on_to_the_front),
         IN_PLACE(the_front_tells_the_service_manager),
+        IN_PLACE(a_credential_that_only_the_monitor_reads_opens_the_vault),
         IN_PLACE(stopping_the_monitor_stops_both),
         IN_PLACE(killing_the_monitor_ends_both),
         IN_PLACE(a_key_folder_or_passphrase_that_others_may_read_stops_the_start),
