@@ -12,6 +12,7 @@ struct kf_derivation_cap {
     pthread_mutex_t lock;
     uint64_t (*clock)(void);
     uint32_t limit;
+    uint64_t started;
     uint64_t now;             /* the second that counts[now % SECONDS] is of */
     uint32_t counts[SECONDS]; /* of the last seconds */
     uint64_t used;            /* their sum */
@@ -35,6 +36,7 @@ kf_code kf_derivation_cap_new(uint32_t per_minute, uint64_t (*clock)(void), kf_d
     cap->clock = clock != NULL ? clock : machine_seconds;
     cap->limit = per_minute;
     cap->now = cap->clock();
+    cap->started = cap->now;
     /* All but the present second's share, which is free at once. */
     for (uint64_t back = 1; back < SECONDS - 1; back++) {
         uint32_t share = (uint32_t)((back + 1) * per_minute / 60 - back * per_minute / 60);
@@ -98,10 +100,19 @@ kf_code kf_derivation_cap_take(kf_derivation_cap *cap, kf_error *error)
     return code;
 }
 
-kf_code kf_derivation_cap_check_room(kf_derivation_cap *cap, kf_error *error)
+/* What a new one takes for used leaves room for cards in the same measure as it leaves keys. */
+static uint64_t room_limit(const kf_derivation_cap *cap)
+{
+    uint64_t age = cap->now - cap->started;
+    uint64_t taken_for_used = age < 59 ? (uint64_t)cap->limit * (59 - age) / 60 : 0;
+    return cap->limit - (cap->limit - taken_for_used) / 10;
+}
+
+kf_code kf_derivation_cap_check_room(kf_derivation_cap *cap, bool begun, kf_error *error)
 {
     (void)pthread_mutex_lock(&cap->lock);
-    kf_code code = need_room(cap, cap->limit - cap->limit / 10, error);
+    move_on(cap);
+    kf_code code = need_room(cap, (begun ? cap->limit : room_limit(cap)) - KF_DERIVATIONS_A_STEP + 1, error);
     (void)pthread_mutex_unlock(&cap->lock);
     return code;
 }

@@ -3,6 +3,7 @@
 #ifndef KEYFILL_VAULT_DERIVATION_CAP_H
 #define KEYFILL_VAULT_DERIVATION_CAP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <keyfill/error.h>
@@ -10,6 +11,7 @@
 #define KF_DERIVATIONS_STANDARD 120000U /* a minute: some 200 fills a second */
 #define KF_DERIVATIONS_MIN 60U          /* one fill takes up to a dozen */
 #define KF_DERIVATIONS_MAX 100000000U
+#define KF_DERIVATIONS_A_STEP 12U /* of a procedure, unless its profile derives many values */
 
 typedef struct kf_derivation_cap kf_derivation_cap;
 
@@ -23,7 +25,9 @@ void kf_derivation_cap_free(kf_derivation_cap **cap);
 
 /* Counts one; KF_ERR_RATE with how long to wait where the minute is full. */
 kf_code kf_derivation_cap_take(kf_derivation_cap *cap, kf_error *error) KF_MUST_USE;
-/* KF_ERR_RATE where the last tenth is begun: it is kept for cards that are being written. Counts nothing. */
-kf_code kf_derivation_cap_check_room(kf_derivation_cap *cap, kf_error *error) KF_MUST_USE;
+/* KF_ERR_RATE where fewer are left than one step of a procedure takes, so that steps that are tried again do
+ * not use up, each time, what the next would need. Cards that are not `begun` on leave the last tenth to
+ * those that are. Counts nothing. */
+kf_code kf_derivation_cap_check_room(kf_derivation_cap *cap, bool begun, kf_error *error) KF_MUST_USE;
 
 #endif

@@ -241,9 +241,9 @@ void kf_key_store_cap_derivations(kf_key_store *store, struct kf_derivation_cap 
     store->cap = cap;
 }
 
-kf_code kf_key_store_check_room(const kf_key_store *store, kf_error *error)
+kf_code kf_key_store_check_room(const kf_key_store *store, bool begun, kf_error *error)
 {
-    return store->cap != NULL ? kf_derivation_cap_check_room(store->cap, error) : KF_OK;
+    return store->cap != NULL ? kf_derivation_cap_check_room(store->cap, begun, error) : KF_OK;
 }
 
 bool kf_derivation_fault_passes(kf_code code)

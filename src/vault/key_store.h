@@ -63,8 +63,8 @@ kf_code kf_key_store_derive_set(kf_key_store *store, const kf_key_entry *entry, 
                                 kf_secret *ret_keys[3], kf_error *error) KF_MUST_USE;
 /* From now on derivations are counted: KF_ERR_RATE where a minute's are used up. Takes `cap` over. */
 void kf_key_store_cap_derivations(kf_key_store *store, struct kf_derivation_cap *cap);
-/* KF_ERR_RATE where a card that nothing was sent to yet has to wait (kf_derivation_cap_check_room). */
-kf_code kf_key_store_check_room(const kf_key_store *store, kf_error *error) KF_MUST_USE;
+/* KF_ERR_RATE where a card has to wait, one that was not begun on sooner (kf_derivation_cap_check_room). */
+kf_code kf_key_store_check_room(const kf_key_store *store, bool begun, kf_error *error) KF_MUST_USE;
 /* Whether a derivation failed for a reason that says nothing about key or card: a token that does not answer,
  * a minute that is full. */
 bool kf_derivation_fault_passes(kf_code code);

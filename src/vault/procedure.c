@@ -352,7 +352,7 @@ static kf_code advance_contact(const kf_procedure_context *context, kf_procedure
         return kf_fail(error, KF_ERR_TOKEN,
                        "keys or software changed since the request began; begin it again");
     KF_TRY(kf_answers_follow(&script, answers->answers, error));
-    KF_TRY(kf_key_store_check_room(context->keys, error));
+    KF_TRY(kf_key_store_check_room(context->keys, false, error));
     kf_contact contact;
     KF_TRY(kf_contact_read(context->profile, &layout, answers->answers, &contact));
     if (contact.domain_answer.size == 0 && contact.issuer_answer.size == 0)
@@ -389,6 +389,7 @@ static kf_code advance_session(const kf_procedure_context *context, kf_procedure
                                kf_error *error)
 {
     kf_session_script script = {0};
+    KF_TRY(kf_key_store_check_room(context->keys, true, error));
     KF_TRY(kf_session_script_build(context, state, &script, error));
     uint8_t digest[KF_DIGEST_SIZE];
     kf_view update = {NULL, 0};

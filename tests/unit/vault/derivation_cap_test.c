@@ -89,6 +89,21 @@ static void a_new_one_gives_its_rate_and_no_more(void **state)
     assert_in_range(taken, LIMIT / 2, LIMIT + LIMIT / 10);
 }
 
+static void a_new_one_has_room_for_cards_at_once_and_goes_on_at_its_rate(void **state)
+{
+    (void)state;
+    now = 5;
+    KF_CLEANUP(kf_derivation_cap_free) kf_derivation_cap *cap = make(LIMIT);
+    for (unsigned second = 0; second < 200; second++, now++) {
+        unsigned taken = 0;
+        while (taken < LIMIT / 60 - 2 && kf_derivation_cap_check_room(cap, false, NULL) == KF_OK) {
+            assert_int_equal(kf_derivation_cap_take(cap, NULL), KF_OK);
+            taken++;
+        }
+        if (second >= 10) assert_int_equal(taken, LIMIT / 60 - 2);
+    }
+}
+
 static void what_is_refused_says_how_long_to_wait(void **state)
 {
     (void)state;
@@ -112,12 +127,18 @@ static void the_last_tenth_is_for_cards_that_are_being_written(void **state)
     now = 0;
     KF_CLEANUP(kf_derivation_cap_free) kf_derivation_cap *cap = make(LIMIT);
     now = 61;
-    for (unsigned i = 0; i < LIMIT - LIMIT / 10; i++) {
-        assert_int_equal(kf_derivation_cap_check_room(cap, NULL), KF_OK);
+    unsigned before = LIMIT - LIMIT / 10 - KF_DERIVATIONS_A_STEP + 1;
+    for (unsigned i = 0; i < before; i++) {
+        assert_int_equal(kf_derivation_cap_check_room(cap, false, NULL), KF_OK);
         assert_int_equal(kf_derivation_cap_take(cap, NULL), KF_OK);
     }
-    assert_int_equal(kf_derivation_cap_check_room(cap, NULL), KF_ERR_RATE);
-    assert_int_equal(drain(cap), LIMIT / 10);
+    assert_int_equal(kf_derivation_cap_check_room(cap, false, NULL), KF_ERR_RATE);
+    for (unsigned i = 0; i < LIMIT / 10; i++) {
+        assert_int_equal(kf_derivation_cap_check_room(cap, true, NULL), KF_OK);
+        assert_int_equal(kf_derivation_cap_take(cap, NULL), KF_OK);
+    }
+    assert_int_equal(kf_derivation_cap_check_room(cap, true, NULL), KF_ERR_RATE);
+    assert_int_equal(drain(cap), KF_DERIVATIONS_A_STEP - 1);
 }
 
 static void a_clock_that_stands_or_runs_back_frees_nothing(void **state)
@@ -153,6 +174,7 @@ int main(void)
         cmocka_unit_test(a_quiet_minute_frees_the_whole_number_and_not_one_more),
         cmocka_unit_test(no_sixty_seconds_have_more),
         cmocka_unit_test(a_new_one_gives_its_rate_and_no_more),
+        cmocka_unit_test(a_new_one_has_room_for_cards_at_once_and_goes_on_at_its_rate),
         cmocka_unit_test(what_is_refused_says_how_long_to_wait),
         cmocka_unit_test(the_last_tenth_is_for_cards_that_are_being_written),
         cmocka_unit_test(a_clock_that_stands_or_runs_back_frees_nothing),
