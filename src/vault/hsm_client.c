@@ -234,7 +234,8 @@ void kf_hsm_client_free(kf_hsm_client **client)
         (void)shutdown((*client)->link, SHUT_RDWR);
         pthread_join((*client)->thread, NULL);
     }
-    kf_hsm_client_connect(*client, NULL, 0);
+    const int none = -1;
+    kf_hsm_client_connect(*client, &none, 0);
     kf_descriptor_close(&(*client)->link);
     pthread_cond_destroy(&(*client)->freed);
     pthread_mutex_destroy(&(*client)->lock);
