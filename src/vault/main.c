@@ -28,7 +28,7 @@ typedef struct vault_options {
     const char *passphrase_file;
     const char *roster; /* NULL: none is named */
     int descriptor;
-    int hsm_descriptor; /* -1: none */
+    int hsm_descriptor;   /* -1: none */
     uint32_t derivations; /* a minute */
     bool development;
 } vault_options;

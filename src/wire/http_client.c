@@ -442,8 +442,7 @@ static kf_code check_files(kf_http_client *client, kf_error *error)
                        "a CA file, and a certificate file with its key file, are needed for %.200s",
                        options->base_url);
     KF_TRY(kf_tls_trust_of_file(options->ca_file, &client->trust, error));
-    if (options->crl_file != NULL)
-        KF_TRY(kf_tls_trust_revoke_by(client->trust, options->crl_file, error));
+    if (options->crl_file != NULL) KF_TRY(kf_tls_trust_revoke_by(client->trust, options->crl_file, error));
     if (options->certificate_file == NULL) return KF_OK;
     KF_CLEANUP(kf_buffer_clear) kf_buffer certificate = KF_BUFFER_INIT;
     KF_CLEANUP(kf_buffer_clear) kf_buffer key = KF_BUFFER_INIT;
