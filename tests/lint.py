@@ -36,6 +36,11 @@ def check_layers():
     return [] if done.returncode == 0 else done.stdout.splitlines()
 
 
+def check_named_tests():
+    done = subprocess.run([sys.executable, "tests/named_tests.py"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    return [] if done.returncode == 0 else done.stdout.splitlines()
+
+
 def check_sizes(files):
     problems = []
     for name in files:
@@ -103,6 +108,7 @@ def main():
     found = 0
     found += report("format", check_format(sources))
     found += report("layers", check_layers())
+    found += report("named tests", check_named_tests())
     found += report("sizes", check_sizes(sources))
     found += report("public headers", check_public_headers())
     found += report("leftovers", check_leftovers(tracked("src/*", "include/*")))
