@@ -44,13 +44,17 @@ def run(tally, name, command, environment=None, limit=900):
     return good
 
 
-# Every variant: folder, compiler, meson options. Each builds all programs and tests with -Werror.
+# Every variant: folder, compiler, meson options. Each builds all programs and tests with -Werror and runs the test programs.
 VARIANTS = {
     "gcc": ("build", "gcc", []),
     "clang": ("build-clang", "clang", ["-Dbuildtype=debugoptimized"]),
     "sanitized": ("build-sanitized", "clang",
                   ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debug", "-Doptimization=1"]),
 }
+
+
+# Those whose whole installations are tested, too; with --long all of them.
+INSTALLED = ("gcc", "sanitized")
 
 
 def build(tally, variant):
@@ -178,7 +182,8 @@ def main():
         if not build(tally, variant):
             continue
         meson_tests(tally, variant)
-        integration(tally, variant, arguments.long)
+        if arguments.long or arguments.variant or variant in INSTALLED:
+            integration(tally, variant, arguments.long)
     if not arguments.variant:
         say("fuzz")
         fuzz(tally, arguments.long)
