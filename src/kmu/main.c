@@ -129,6 +129,7 @@ static kf_code start(void *context, char ret_ready[KF_DAEMON_READY_SIZE], kf_err
                                             .refused = refused,
                                             .admit = kf_rollback_admit};
     kmu->front.clock = kf_clock_now_ms;
+    kmu->front.count_cards = kf_card_uses_annotate;
     kmu->development = program->options.development;
     kmu->hosts_open = strcmp(config->hosts, "open") == 0;
     KF_TRY(kf_front_meet_vault(&program->options, &kmu->front, error));

@@ -4,6 +4,7 @@
 #define KEYFILL_VAULT_FRONT_H
 
 #include <argp.h>
+#include <jansson.h>
 
 #include "audit/chain.h"
 #include "vault/client.h"
@@ -42,6 +43,9 @@ typedef struct kf_front {
     uint64_t (*clock)(void); /* milliseconds since 1970 */
     kf_owed_receipts *owed;  /* NULL: receipts that the database refuses are lost */
     kf_front_log *log;       /* made by kf_front_resume; kf_front_log_free */
+    /* Adds to each payment key of a JSON array how many cards have keys of it; NULL: the unit has no cards.
+     */
+    kf_code (*count_cards)(kf_database *database, json_t *keys, kf_error *error);
 } kf_front;
 
 /* Sets `front->vault`; KF_ERR_USAGE where no descriptor was given. */

@@ -93,6 +93,7 @@ kf_code kf_key_exchange_state(const kf_front *front, const char *pair, json_t **
     KF_TRY(kf_fail_plain(error, kf_json_set_integer(state, "revision", (int64_t)revision_over(&list, pair))));
     KF_TRY(kf_fail_plain(error, kf_key_holds_make(&list, &holds)));
     KF_TRY(kf_fail_plain(error, kf_json_set(state, "holds", holds)));
+    if (front->count_cards != NULL) KF_TRY(front->count_cards(front->database, holds, error));
     KF_TRY(kf_audit_exchange_show(front, state, error));
     *ret_state = state;
     state = NULL;

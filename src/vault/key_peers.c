@@ -14,6 +14,7 @@ static const kf_migration steps[] = {
         " kcv TEXT NOT NULL,"
         " seen_ms BIGINT NOT NULL,"
         " PRIMARY KEY (peer, purpose, category, version));"},
+    {2, "ALTER TABLE key_peer_holds ADD COLUMN cards BIGINT"}, /* NULL: not told */
 };
 
 const kf_migrations kf_key_peers_migrations = {"key-peers", steps, sizeof steps / sizeof steps[0]};
@@ -52,11 +53,14 @@ typedef struct peer_hold {
     int64_t version;
     const char *state;
     const char *kcv;
+    bool counted;
+    int64_t cards;
 } peer_hold;
 
 static kf_code read_hold(const json_t *json, peer_hold *ret_hold, kf_error *error)
 {
-    static const char *const members[] = {"purpose", "category", "version", "state", "kcv", NULL};
+    static const char *const members[] = {"purpose", "category", "version",       "state",
+                                          "kcv",     "cards",    "cards_pending", NULL};
     if (!json_is_object(json)) return kf_fail(error, KF_ERR_FIELD, "holds: each item is an object");
     KF_TRY(kf_json_only(json, members, error));
     KF_TRY(kf_json_text(json, "purpose", 16, &ret_hold->purpose, error));
@@ -64,6 +68,10 @@ static kf_code read_hold(const json_t *json, peer_hold *ret_hold, kf_error *erro
     KF_TRY(kf_json_integer(json, "version", (kf_json_range){1, UINT32_MAX}, &ret_hold->version, error));
     KF_TRY(kf_json_text(json, "state", 16, &ret_hold->state, error));
     KF_TRY(kf_json_text(json, "kcv", 16, &ret_hold->kcv, error));
+    ret_hold->counted = json_object_get(json, "cards") != NULL;
+    ret_hold->cards = 0;
+    if (ret_hold->counted)
+        KF_TRY(kf_json_integer(json, "cards", (kf_json_range){0, INT64_MAX}, &ret_hold->cards, error));
     return kf_category_check(ret_hold->category, error);
 }
 
@@ -83,11 +91,12 @@ static kf_code record(kf_database *database, void *context, kf_error *error)
         KF_TRY(read_hold(json_array_get(recording->holds, i), &hold, error));
         KF_TRY(kf_database_execute(database,
                                    "INSERT INTO key_peer_holds (peer, purpose, category, version, state, "
-                                   "kcv, seen_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                                   "kcv, seen_ms, cards) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                                    KF_VALUES(kf_value_text(recording->peer), kf_value_text(hold.purpose),
                                              kf_value_text(hold.category), kf_value_integer(hold.version),
                                              kf_value_text(hold.state), kf_value_text(hold.kcv),
-                                             kf_value_integer((int64_t)recording->now_ms)),
+                                             kf_value_integer((int64_t)recording->now_ms),
+                                             hold.counted ? kf_value_integer(hold.cards) : kf_value_null()),
                                    NULL, error));
     }
     return KF_OK;
@@ -114,7 +123,8 @@ static kf_code annotate_one(kf_database *database, json_t *key, kf_error *error)
     KF_CLEANUP(kf_rows_free) kf_rows *rows = NULL;
     KF_TRY(kf_database_query(
         database,
-        "SELECT peer, state, kcv, seen_ms FROM key_peer_holds WHERE purpose = $1 AND category = $2 AND "
+        "SELECT peer, state, kcv, seen_ms, cards FROM key_peer_holds WHERE purpose = $1 AND category = $2 "
+        "AND "
         "version = $3 ORDER BY peer",
         KF_VALUES(kf_value_text(purpose), kf_value_text(category), kf_value_integer(version)), &rows, error));
     bool row = false;
@@ -127,6 +137,7 @@ static kf_code annotate_one(kf_database *database, json_t *key, kf_error *error)
         KF_TRY(kf_json_set_text(peer, "kcv", kf_rows_text(rows, 2)));
         KF_TRY(kf_json_set_boolean(peer, "same", kcv != NULL && strcmp(kcv, kf_rows_text(rows, 2)) == 0));
         KF_TRY(kf_json_set_integer(peer, "seen", kf_rows_integer(rows, 3)));
+        if (!kf_rows_is_null(rows, 4)) KF_TRY(kf_json_set_integer(peer, "cards", kf_rows_integer(rows, 4)));
         KF_TRY(kf_rows_next(rows, &row, error));
     }
     return KF_OK;

@@ -110,6 +110,14 @@ def versions(scene, check):
         checks.same(scene.cards_of(), {1: (3, 0), 2: (2, 0)}, "counts")
         checks.same([row["number"] for row in scene.refill_list(1)], [NUMBER.format(index) for index in (2, 3, 4)], "list of version 1")
 
+    with check("the base key management unit shows how many cards the other unit has on each version"):
+        scene.site.keyfill("key", "pull", config="officer-kmu")
+
+        def told():
+            listed = scene.site.keyfill_json("key", "list", config="officer-bkmu")["keys"]
+            return {key["version"]: key["peers"][0].get("cards") for key in listed if key["purpose"] == "payment"}
+        installation.wait_until("the counts to be told", lambda: told() == {1: 3, 2: 2})
+
     with check("after a second rotation a card that never had the version between goes on to the newest"):
         scene.act("rotate", "--purpose", "payment")
         scene.wait_for_version(2, "deactivated")
