@@ -33,8 +33,7 @@ static kf_code make_intermediate(running *run, const kf_derivation_steps *group,
                                {CKA_ENCRYPT, &yes, sizeof yes},    {CKA_DERIVE, &yes, sizeof yes},
                                {CKA_VALUE_LEN, &size, sizeof size}};
     CK_ULONG count = sizeof template / sizeof template[0];
-    CK_KEY_DERIVATION_STRING_DATA data = {(CK_BYTE *)(uintptr_t)group->chain[level].data,
-                                          group->chain[level].size};
+    CK_KEY_DERIVATION_STRING_DATA data = {kf_hsm_input(group->chain[level].data), group->chain[level].size};
     CK_MECHANISM mechanism = {algorithm == KF_AES ? CKM_AES_ECB_ENCRYPT_DATA : CKM_DES3_ECB_ENCRYPT_DATA,
                               &data, sizeof data};
     CK_OBJECT_HANDLE made;
@@ -58,7 +57,7 @@ static kf_code run_step(const running *run, const kf_derivation_step *step, size
     bool mac = step->kind == KF_STEP_CMAC;
     CK_MECHANISM mechanism = {mac ? (aes ? CKM_AES_CMAC : CKM_DES3_CMAC) : (aes ? CKM_AES_ECB : CKM_DES3_ECB),
                               NULL, 0};
-    CK_BYTE *input = (CK_BYTE *)(uintptr_t)step->input;
+    CK_BYTE *input = kf_hsm_input(step->input);
     CK_ULONG size = output_size;
     uint8_t *place = kf_buffer_extend(run->outputs, output_size);
     if (place == NULL) return kf_fail_plain(error, kf_buffer_status(run->outputs));

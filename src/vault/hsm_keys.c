@@ -18,7 +18,7 @@ static CK_BBOOL no = CK_FALSE;
 
 static void add(key_template *template, CK_ATTRIBUTE_TYPE type, const void *value, size_t size)
 {
-    template->items[template->count++] = (CK_ATTRIBUTE){type, (void *)(uintptr_t)value, size};
+    template->items[template->count++] = (CK_ATTRIBUTE){type, kf_hsm_input(value), size};
 }
 
 static void add_flag(key_template *template, CK_ATTRIBUTE_TYPE type, bool value)
@@ -203,7 +203,7 @@ static kf_code unwrap(kf_hsm_session *session, void *context, kf_error *error)
     start_template(&template, work->description);
     CK_MECHANISM mechanism = {CKM_AES_KEY_WRAP_PAD, NULL, 0};
     CK_RV result = session->module->C_UnwrapKey(session->handle, &mechanism, wrapping_key,
-                                                (CK_BYTE *)(uintptr_t)work->wrapped.data, work->wrapped.size,
+                                                kf_hsm_input(work->wrapped.data), work->wrapped.size,
                                                 template.items, template.count, &key);
     return kf_hsm_result(session, result, "unwrapping a key", error);
 }

@@ -187,8 +187,7 @@ static kf_code find_slot(kf_hsm_token *token, kf_error *error)
 static kf_code log_in(kf_hsm_token *token, CK_USER_TYPE user, const kf_secret *pin, kf_error *error)
 {
     kf_view bytes = kf_secret_expose(pin);
-    CK_RV result =
-        token->module->C_Login(token->login, user, (CK_UTF8CHAR *)(uintptr_t)bytes.data, bytes.size);
+    CK_RV result = token->module->C_Login(token->login, user, kf_hsm_input(bytes.data), bytes.size);
     if (result == CKR_OK || result == CKR_USER_ALREADY_LOGGED_IN) return KF_OK;
     if (result == CKR_PIN_INCORRECT || result == CKR_PIN_LOCKED || result == CKR_PIN_EXPIRED ||
         result == CKR_PIN_INVALID || result == CKR_PIN_LEN_RANGE || result == CKR_USER_PIN_NOT_INITIALIZED)
@@ -424,7 +423,7 @@ static kf_code search(kf_hsm_session *session, const kf_hsm_id *id, CK_OBJECT_HA
     CK_BBOOL yes = CK_TRUE;
     CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof class},
                                {CKA_TOKEN, &yes, sizeof yes},
-                               {CKA_ID, (void *)(uintptr_t)id->bytes, sizeof id->bytes}};
+                               {CKA_ID, kf_hsm_input(id->bytes), sizeof id->bytes}};
     const CK_FUNCTION_LIST *module = session->module;
     CK_RV result = module->C_FindObjectsInit(session->handle, template, 3);
     KF_TRY(kf_hsm_result(session, result, "searching a key", error));

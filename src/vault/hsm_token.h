@@ -22,6 +22,16 @@ kf_code kf_hsm_token_new(const kf_hsm_token_options *options, kf_hsm_token **ret
 /* No session is left. Frees, sets NULL. */
 void kf_hsm_token_free(kf_hsm_token **token);
 
+/* PKCS#11 declares what it only reads without const. */
+static inline void *kf_hsm_input(const void *bytes)
+{
+    union {
+        const void *given;
+        void *taken;
+    } input = {.given = bytes};
+    return input.taken;
+}
+
 /* One thread's session. */
 typedef struct kf_hsm_session {
     kf_hsm_token *token;
