@@ -49,12 +49,12 @@ VARIANTS = {
     "gcc": ("build", "gcc", []),
     "clang": ("build-clang", "clang", ["-Dbuildtype=debugoptimized"]),
     "sanitized": ("build-sanitized", "clang",
-                  ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debug", "-Doptimization=1"]),
+                  ["-Dfuzz=true", "-Db_sanitize=address,undefined", "-Db_lundef=false", "-Dbuildtype=debug", "-Doptimization=1"]),
 }
 
 
-# Those whose whole installations are tested, too; with --long all of them.
-INSTALLED = ("gcc", "sanitized")
+# The sanitizers' build is clang's, too; clang without them is for long runs.
+USUAL = ("gcc", "sanitized")
 
 
 def build(tally, variant):
@@ -143,17 +143,14 @@ def integration(tally, variant, long):
             count_script(tally, variant, running[done], done.result())
 
 
-FUZZ_FOLDER = "build-fuzz"
 FUZZ_SECONDS, FUZZ_SECONDS_LONG = 5, 60
 
 
 def fuzz(tally, long):
     """tests/fuzz/run.py: each target is one check; a crash says which input was saved and how to replay it."""
-    if not run(tally, "build fuzz", ["./dev", "fuzz", "--build-only"], limit=1800):
-        return
     start = time.monotonic()
     seconds = FUZZ_SECONDS_LONG if long else FUZZ_SECONDS
-    done = subprocess.run([sys.executable, "tests/fuzz/run.py", "--seconds", str(seconds), "--build", FUZZ_FOLDER], cwd=ROOT,
+    done = subprocess.run([sys.executable, "tests/fuzz/run.py", "--seconds", str(seconds), "--build", VARIANTS["sanitized"][0]], cwd=ROOT,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     lines = done.stdout.splitlines()
     oks = [line[3:] for line in lines if line.startswith("ok ")]
@@ -172,18 +169,17 @@ def fuzz(tally, long):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--long", action="store_true", help="also what needs more time")
-    parser.add_argument("--variant", action="append", choices=sorted(VARIANTS), help="only these (all)")
+    parser.add_argument("--variant", action="append", choices=sorted(VARIANTS), help="only these")
     arguments = parser.parse_args()
     tally = Tally()
-    variants = arguments.variant or list(VARIANTS)
+    variants = arguments.variant or (VARIANTS if arguments.long else USUAL)
     run(tally, "lint", [sys.executable, "tests/lint.py"])
     for variant in variants:
         say(variant)
         if not build(tally, variant):
             continue
         meson_tests(tally, variant)
-        if arguments.long or arguments.variant or variant in INSTALLED:
-            integration(tally, variant, arguments.long)
+        integration(tally, variant, arguments.long)
     if not arguments.variant:
         say("fuzz")
         fuzz(tally, arguments.long)

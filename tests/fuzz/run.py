@@ -85,7 +85,7 @@ def find_planted(build):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=60, help="for each target (60)")
-    parser.add_argument("--build", default=str(ROOT / "build-fuzz"))
+    parser.add_argument("--build", default=str(ROOT / "build-sanitized"))
     parser.add_argument("--vectors", default=str(ROOT.parent / "shared" / "vectors"))
     parser.add_argument("target", nargs="*", help="only these (all)")
     arguments = parser.parse_args()
