@@ -186,6 +186,9 @@ def main():
     if not arguments.variant:
         say("fuzz")
         fuzz(tally, arguments.long)
+        say("model")
+        script = ROOT / "tests" / "model" / "run.py"
+        count_script(tally, "model", script, run_script(script, dict(os.environ), arguments.long))
     for name in tally.failures:
         print(f"FAILED {name}", flush=True)
     print(f"{tally.passed} passed, {len(tally.failures)} failed", flush=True)
