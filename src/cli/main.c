@@ -31,6 +31,7 @@ int main(int argc, char **argv)
     char program[] = "keyfill";
     if (argc > 0) argv[0] = program;
     kf_log_start(program, KF_LOG_WARNING);
+    kf_json_wipe_memory();
     kf_cli cli = {.config_path = getenv("KEYFILL_CONFIG"), .json = false};
     kf_error error = {KF_OK, ""};
     kf_code code =

@@ -24,12 +24,13 @@ kf_code kf_json_parse(kf_view text, json_t **ret_object, kf_error *error)
 {
     json_error_t reason;
     json_t *json = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, &reason);
-    /* The reason quotes what stood there, which need not be text. */
-    for (char *c = reason.text; json == NULL && *c != '\0'; c++)
-        if (*c < ' ' || *c > '~') *c = '?';
-    if (json == NULL)
+    if (json == NULL) {
+        /* Without the quotation behind it: what stood there may be a PIN. */
+        char *quotation = strstr(reason.text, " near ");
+        if (quotation != NULL) *quotation = '\0';
         return kf_fail(error, KF_ERR_JSON, "malformed JSON at line %d, column %d: %s", reason.line,
                        reason.column, reason.text);
+    }
     if (!json_is_object(json)) {
         json_decref(json);
         return kf_fail(error, KF_ERR_JSON, "the JSON text is not an object, at line 1, column 1");

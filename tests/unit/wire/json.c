@@ -48,6 +48,25 @@ static void malformed_text_is_refused_with_line_and_column(void **state)
     }
 }
 
+static void what_stood_in_malformed_text_is_not_quoted(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{\"pin1\":\"73915028\" 1}",
+        "{\"pin1\":73915028x}",
+        "{\"pin1\":\"73915028",
+        "{\"pin1\":73915028 73915028}",
+        "{\"73915028\":1,\"73915028\":2}",
+        "{\"pin1\": 73915028",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        json_t *json = NULL;
+        kf_error error = {KF_OK, ""};
+        assert_int_equal(kf_json_parse(kf_view_of_text(texts[i]), &json, &error), KF_ERR_JSON);
+        if (strstr(error.message, "73915") != NULL) fail_msg("%s: %s", texts[i], error.message);
+    }
+}
+
 static void deep_nesting_is_refused(void **state)
 {
     (void)state;
@@ -203,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(malformed_text_is_refused_with_line_and_column),
+        cmocka_unit_test(what_stood_in_malformed_text_is_not_quoted),
         cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(texts_have_a_cap_and_no_control_characters),
         cmocka_unit_test(integers_have_a_range),
