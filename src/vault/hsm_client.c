@@ -118,6 +118,15 @@ static kf_code receive(int descriptor, uint64_t number, uint8_t *packet, kf_hsm_
     }
 }
 
+static kf_code take_answer(const kf_hsm_answer *answer, kf_buffer *payload, kf_error *error)
+{
+    if (answer->code != KF_OK)
+        return kf_fail(error, answer->code, "%.*s", (int)answer->message.size,
+                       (const char *)answer->message.data);
+    kf_buffer_append(payload, answer->payload);
+    return kf_fail_plain(error, kf_buffer_status(payload));
+}
+
 static kf_code exchange(hsm_connection *connection, uint64_t number, const kf_buffer *request,
                         kf_buffer *payload, kf_error *error)
 {
@@ -129,18 +138,14 @@ static kf_code exchange(hsm_connection *connection, uint64_t number, const kf_bu
     } while (sent < 0 && errno == EINTR);
     kf_code code = sent == (ssize_t)request->size ? KF_OK : KF_ERR_VAULT;
     if (code == KF_OK) code = receive(connection->descriptor, number, packet, &answer);
-    if (code == KF_ERR_TIMEOUT)
-        return kf_fail(error, KF_ERR_UNAVAILABLE, "the token did not answer within %d seconds",
+    if (code == KF_OK)
+        code = take_answer(&answer, payload, error);
+    else if (code == KF_ERR_TIMEOUT)
+        code = kf_fail(error, KF_ERR_UNAVAILABLE, "the token did not answer within %d seconds",
                        KF_HSM_PATIENCE_SECONDS);
-    if (code != KF_OK) return code;
-    if (answer.code == KF_OK)
-        kf_buffer_append(payload, answer.payload);
-    else
-        (void)kf_fail(error, answer.code, "%.*s", (int)answer.message.size,
-                      (const char *)answer.message.data);
-    code = answer.code;
+    /* Also where nothing fitting came: it may hold the late answer to an earlier request. */
     kf_wipe(packet, sizeof packet);
-    return code == KF_OK ? kf_fail_plain(error, kf_buffer_status(payload)) : code;
+    return code;
 }
 
 static kf_code no_helper(kf_error *error)
