@@ -554,3 +554,25 @@ void card_value(const test_bench *bench, const char *application, uint16_t tag, 
     if (datum != NULL) kf_buffer_append(value, kf_buffer_view(&datum->value));
     softcard_state_free(&state);
 }
+
+void bench_hide_domain(test_bench *bench, unsigned message, const kf_script *script,
+                       kf_script_answers *answers)
+{
+    if (message != 1) return;
+    kf_script_answers changed = {0};
+    const uint8_t absent[] = {0x6A, 0x82};
+    size_t index = 0;
+    while (strcmp(script->entries[index].label, "SELECT security domain") != 0)
+        index++;
+    assert_int_equal(kf_script_answers_append(&changed, (uint16_t)index, KF_VIEW(absent)), KF_OK);
+    assert_int_equal(kf_script_follow(script, index, 0x6A82, &index), KF_OK);
+    for (; index < script->count; index++) {
+        KF_CLEANUP(kf_buffer_clear) kf_buffer response = KF_BUFFER_INIT;
+        kf_view command = kf_view_of(script->entries[index].command, script->entries[index].command_size);
+        assert_int_equal(softcard_transmit(bench->card, command, &response), KF_OK);
+        assert_int_equal(kf_script_answers_append(&changed, (uint16_t)index, kf_buffer_view(&response)),
+                         KF_OK);
+    }
+    kf_script_answers_clear(answers);
+    *answers = changed;
+}

@@ -142,4 +142,8 @@ void assert_key_is_nameable(const test_bench *bench);
 bool seen(const test_bench *bench, kf_view bytes);
 void card_value(const test_bench *bench, const char *application, uint16_t tag, kf_buffer *value);
 
+/* An `alter`: to the first script the terminal says that the domain is not there; all else is the card's. */
+void bench_hide_domain(test_bench *bench, unsigned message, const kf_script *script,
+                       kf_script_answers *answers);
+
 #endif

@@ -210,29 +210,6 @@ static void a_broken_fill_goes_on_after_a_rotation(void **state)
     }
 }
 
-/* The terminal says that the domain is not there, although it holds the key that is given up. */
-static void hide_the_domain(test_bench *bench, unsigned message, const kf_script *script,
-                            kf_script_answers *answers)
-{
-    if (message != 1) return;
-    kf_script_answers changed = {0};
-    const uint8_t absent[] = {0x6A, 0x82};
-    size_t index = 0;
-    while (strcmp(script->entries[index].label, "SELECT security domain") != 0)
-        index++;
-    assert_int_equal(kf_script_answers_append(&changed, (uint16_t)index, KF_VIEW(absent)), KF_OK);
-    assert_int_equal(kf_script_follow(script, index, 0x6A82, &index), KF_OK);
-    for (; index < script->count; index++) {
-        KF_CLEANUP(kf_buffer_clear) kf_buffer response = KF_BUFFER_INIT;
-        kf_view command = kf_view_of(script->entries[index].command, script->entries[index].command_size);
-        assert_int_equal(softcard_transmit(bench->card, command, &response), KF_OK);
-        assert_int_equal(kf_script_answers_append(&changed, (uint16_t)index, kf_buffer_view(&response)),
-                         KF_OK);
-    }
-    kf_script_answers_clear(answers);
-    *answers = changed;
-}
-
 static void a_key_that_is_given_up_is_not_forgotten(void **state)
 {
     (void)state;
@@ -245,7 +222,7 @@ static void a_key_that_is_given_up_is_not_forgotten(void **state)
         assert_refused(&bench, &fill, KF_ERR_CARD_REMOVED, "");
         add_payment_key(&bench, SECOND_KEY);
         set_state(&bench, 1, KF_KEY_DEACTIVATED);
-        bench.alter = hide_the_domain;
+        bench.alter = bench_hide_domain;
         test_outcome outcome = run(&bench, &fill);
         assert_int_not_equal(outcome.code, KF_OK);
         outcome_clear(&outcome);

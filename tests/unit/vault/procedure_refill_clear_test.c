@@ -299,29 +299,6 @@ static void without_response_macs_a_clear_leaves_the_card_unknown(void **state)
     bench_remove(&bench);
 }
 
-/* The terminal says that the domain is gone; the card's list under R-MAC says otherwise. */
-static void hide_the_domain(test_bench *bench, unsigned message, const kf_script *script,
-                            kf_script_answers *answers)
-{
-    if (message != 1) return;
-    kf_script_answers changed = {0};
-    const uint8_t absent[] = {0x6A, 0x82};
-    size_t index = 0;
-    while (strcmp(script->entries[index].label, "SELECT security domain") != 0)
-        index++;
-    assert_int_equal(kf_script_answers_append(&changed, (uint16_t)index, KF_VIEW(absent)), KF_OK);
-    assert_int_equal(kf_script_follow(script, index, 0x6A82, &index), KF_OK);
-    for (; index < script->count; index++) {
-        KF_CLEANUP(kf_buffer_clear) kf_buffer response = KF_BUFFER_INIT;
-        kf_view command = kf_view_of(script->entries[index].command, script->entries[index].command_size);
-        assert_int_equal(softcard_transmit(bench->card, command, &response), KF_OK);
-        assert_int_equal(kf_script_answers_append(&changed, (uint16_t)index, kf_buffer_view(&response)),
-                         KF_OK);
-    }
-    kf_script_answers_clear(answers);
-    *answers = changed;
-}
-
 static void a_domain_that_is_hidden_is_not_forgotten(void **state)
 {
     (void)state;
@@ -329,7 +306,7 @@ static void a_domain_that_is_hidden_is_not_forgotten(void **state)
     bench_make(&bench, NULL, NULL);
     fill_card(&bench);
     kf_procedure_request clear = request_of(KF_OPERATION_CLEAR);
-    bench.alter = hide_the_domain;
+    bench.alter = bench_hide_domain;
     assert_refused(&bench, &clear, KF_ERR_STATE, "hides");
     assert_int_equal(bench.record.state, KF_CARD_CLEARING);
     assert_int_equal(bench.record.present.generation, 1);
